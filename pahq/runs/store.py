@@ -1,0 +1,281 @@
+"""Run folders on disk: what a run is, long after the process that made it. No torch.
+
+``config.json`` · ``environment.json`` · ``events.jsonl`` · ``state.json`` · ``circuit.json`` ·
+``summary.json``. The command line and the app write and read the same files.
+"""
+
+import json
+import os
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from pahq.discovery.events import ENDINGS, Event, from_record
+from pahq.errors import BadRunFolder, SearchFailed, UsageError
+from pahq.paths import runs_dir
+from pahq.runs.config import RunConfig, read_config
+
+HEARTBEAT_SECONDS = 1.0
+STALE_SECONDS = 10.0  # a live process that has not written for so long does not respond
+
+
+@dataclass(frozen=True)
+class State:
+    """Who works on a run, and how far it is. Replaced as a whole; also the lock.
+
+    Attributes:
+        pid: the process that writes the run.
+        heartbeat: seconds since the epoch of its last sign of life.
+        phase: ``loading checking searching evaluating`` or ``finished stopped failed``.
+        detail: one sentence about the phase.
+    """
+
+    pid: int
+    heartbeat: float
+    phase: str
+    detail: str = ""
+
+    @property
+    def over(self) -> bool:
+        """True once nobody works on the run any more."""
+        return self.phase in ("finished", "stopped", "failed") or not self._alive()
+
+    @property
+    def stale(self) -> bool:
+        """True if the process should have written but has not."""
+        return not self.over and time.time() - self.heartbeat > STALE_SECONDS
+
+    def _alive(self) -> bool:
+        try:
+            born = psutil.Process(self.pid).create_time()
+        except psutil.Error:
+            return False
+        return born <= self.heartbeat + 1  # a younger process only got the same number
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """One run on disk."""
+
+    path: Path
+
+    @property
+    def id(self) -> str:
+        """The folder's name."""
+        return self.path.name
+
+    @property
+    def config(self) -> RunConfig:
+        """The run's settings.
+
+        Raises:
+            UsageError: if the file is missing or damaged.
+        """
+        return read_config(self.path / "config.json")
+
+    @property
+    def state(self) -> State | None:
+        """Who works on it; None before the first heartbeat or if the file is damaged."""
+        data = _read_json(self.path / "state.json")
+        try:
+            return State(**data) if data else None
+        except TypeError:
+            return None
+
+    @property
+    def summary(self) -> dict[str, Any] | None:
+        """summary.json, once there is one."""
+        return _read_json(self.path / "summary.json")
+
+    @property
+    def circuit(self) -> dict[str, Any] | None:
+        """circuit.json, once there is one."""
+        return _read_json(self.path / "circuit.json")
+
+    @property
+    def environment(self) -> dict[str, Any] | None:
+        """environment.json, once there is one."""
+        return _read_json(self.path / "environment.json")
+
+    def records(self, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
+        """Return the complete lines from byte ``offset`` on, parsed, and the next offset.
+
+        A line that is still being written is left for the next call; a damaged one is passed over.
+        """
+        try:
+            with (self.path / "events.jsonl").open("rb") as file:
+                file.seek(offset)
+                block = file.read()
+        except FileNotFoundError:
+            return [], offset
+        block = block[: block.rfind(b"\n") + 1]
+        return list(_parsed(block)), offset + len(block)
+
+    def events(self) -> list[Event]:
+        """Return every event that this version knows."""
+        found = (from_record(record) for record in self.records()[0])
+        return [event for event in found if event is not None]
+
+    @property
+    def ended(self) -> bool:
+        """True if the last event is an ending."""
+        events = self.events()
+        return bool(events) and isinstance(events[-1], ENDINGS)
+
+    def write_json(self, name: str, data: dict[str, Any]) -> None:
+        """Replace a file as a whole: a reader sees the old one or the new one, never half."""
+        self.write_text(name, json.dumps(data, indent=1, allow_nan=False) + "\n")
+
+    def write_text(self, name: str, text: str) -> None:
+        """Replace a text file as a whole.
+
+        Raises:
+            SearchFailed: if the disk is full or the folder cannot be written.
+        """
+        part = self.path / f".{name}.part"
+        with writing(self.path):
+            part.write_text(text, encoding="utf-8")
+            os.replace(part, self.path / name)
+
+    def cut_events(self) -> list[Event]:
+        """Cut what follows the last newline off events.jsonl, and a previous ending; read the rest.
+
+        A process that is killed while it writes leaves half a line.
+        """
+        path = self.path / "events.jsonl"
+        kept: list[Event] = []
+        size = 0
+        if path.exists():
+            for line in path.read_bytes().splitlines(keepends=True):
+                event = _event(line)
+                if not line.endswith(b"\n") or event is None or isinstance(event, ENDINGS):
+                    break
+                kept.append(event)
+                size += len(line)
+            with writing(self.path), path.open("r+b") as file:
+                file.truncate(size)
+        return kept
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn the system's errors while writing below ``path`` into one clear message."""
+    try:
+        yield
+    except OSError as error:
+        raise SearchFailed(
+            f"The run folder {path} could not be written.",
+            why=error.strerror or str(error),
+            fix="free some space or make the folder writable, then `pahq resume` this run; "
+            "what was decided so far is kept",
+        ) from error
+
+
+def create(config: RunConfig, *, out: Path | None = None) -> RunFolder:
+    """Make the folder of a new run.
+
+    Raises:
+        BadRunFolder: if ``out`` already holds a run or cannot be made.
+    """
+    path = out if out is not None else runs_dir() / new_id(config)
+    if (path / "config.json").exists() or (path / "events.jsonl").exists():
+        raise BadRunFolder(
+            f"{path} already holds a run.",
+            why="a run is never overwritten",
+            fix=f"finish it with `pahq resume {path}`, or give another --out",
+        )
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadRunFolder(
+            f"{path} cannot be made.", why=error.strerror or str(error), fix="choose another --out"
+        ) from None
+    folder = RunFolder(path)
+    folder.write_text("config.json", config.as_json())
+    return folder
+
+
+def new_id(config: RunConfig) -> str:
+    """Return a readable id that no other run of this user has."""
+    now = datetime.now().strftime("%Y%m%d-%H%M%S")
+    words = (Path(config.model).name, Path(config.task).stem, Path(config.policy).stem)
+    stem = re.sub(r"[^A-Za-z0-9.-]+", "-", "-".join((now, *words, f"{config.threshold:g}")))
+    found, number = stem, 1
+    while (runs_dir() / found).exists():
+        number += 1
+        found = f"{stem}-{number}"
+    return found
+
+
+def find_run(name: str | Path) -> RunFolder:
+    """Return the run of a folder or an id.
+
+    Raises:
+        BadRunFolder: if neither holds a run.
+    """
+    candidates = [Path(name)]
+    if Path(name).name == str(name):
+        candidates.append(runs_dir() / name)
+    for path in candidates:
+        if (path / "config.json").is_file():
+            return RunFolder(path)
+    raise BadRunFolder(
+        f"There is no run '{name}'.",
+        why=f"neither a folder with a config.json nor an id in {runs_dir()}",
+        fix="`pahq list` shows the runs",
+    )
+
+
+def list_runs() -> list[RunFolder]:
+    """Return this user's runs, newest first."""
+    base = runs_dir()
+    found = base.iterdir() if base.is_dir() else iter(())
+    folders = [RunFolder(path) for path in found if (path / "config.json").is_file()]
+    return sorted(folders, key=lambda folder: folder.path.stat().st_mtime, reverse=True)
+
+
+def check_not_running(folder: RunFolder) -> None:
+    """Refuse to touch a run that another process works on.
+
+    Raises:
+        UsageError: with the process id.
+    """
+    state = folder.state
+    if state is not None and not state.over and state.pid != os.getpid():
+        raise UsageError(
+            f"The run {folder.id} is in work.",
+            why=f"process {state.pid} writes it ({state.phase})",
+            fix="wait until it ends, or stop it first",
+        )
+
+
+def _event(line: bytes) -> Event | None:
+    try:
+        return from_record(json.loads(line))
+    except (ValueError, AttributeError):
+        return None
+
+
+def _parsed(block: bytes) -> Iterator[dict[str, Any]]:
+    for line in block.splitlines():
+        try:
+            record = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(record, dict):
+            yield record
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return data if isinstance(data, dict) else None
