@@ -30,6 +30,7 @@ class ModelEntry(Entry):
 
     Attributes:
         source: ``shipped`` with pahq, or ``hub``: needs a download from the Hugging Face hub.
+        hub: its name there.
         layers: number of blocks.
         heads: query heads of a block.
         parameters: number of weights; four bytes each in FP32.
@@ -41,6 +42,7 @@ class ModelEntry(Entry):
     heads: int
     parameters: int
     tasks: tuple[str, ...]
+    hub: str = ""
 
     @property
     def fp32_bytes(self) -> int:
@@ -114,6 +116,7 @@ MODELS = (
         heads=12,
         parameters=124_439_808,
         tasks=HUB_TASKS,
+        hub="openai-community/gpt2",
     ),
     ModelEntry(
         "distilgpt2",
@@ -124,6 +127,7 @@ MODELS = (
         heads=12,
         parameters=81_912_576,
         tasks=HUB_TASKS,
+        hub="distilbert/distilgpt2",
     ),
     ModelEntry(
         "gpt2-medium",
@@ -134,6 +138,7 @@ MODELS = (
         heads=16,
         parameters=354_823_168,
         tasks=HUB_TASKS,
+        hub="openai-community/gpt2-medium",
     ),
     ModelEntry(
         "gpt2-large",
@@ -144,6 +149,7 @@ MODELS = (
         heads=20,
         parameters=774_030_080,
         tasks=HUB_TASKS,
+        hub="openai-community/gpt2-large",
     ),
     ModelEntry(
         "gpt2-xl",
@@ -154,6 +160,7 @@ MODELS = (
         heads=25,
         parameters=1_557_611_200,
         tasks=HUB_TASKS,
+        hub="openai-community/gpt2-xl",
     ),
 )
 

@@ -30,6 +30,7 @@ class RunStarted(Event):
         metric: name of the damage.
         unit: unit of the damage.
         formats: background plan: component -> number format.
+        weights: component -> number of its weights, for sums of bytes; may be empty.
     """
 
     type: ClassVar[str] = "run_started"
@@ -43,6 +44,7 @@ class RunStarted(Event):
     metric: str = "kl"
     unit: str = "nats"
     formats: dict[str, str] = field(default_factory=dict)
+    weights: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,239 @@
+"""ACDC (Conmy et al. 2023, Algorithm 1, arXiv:2304.14997). The only ACDC here; it knows no tensors.
+
+1. Visit receivers from the output back; try each receiver's senders in order.
+2. Patch the edge. If the damage grows by less than the threshold it stays patched.
+3. A receiver that nothing kept leads on from cannot matter: its edges go without a test.
+
+Edges are tested in *batches of alternative cut sets*: "cut 1", "cut 1+2", ..., "cut 1..k",
+expecting removals, which are by far the most. The run up to the first edge that must stay is
+accepted and the next batch starts behind it, so the decisions are those of one test at a time.
+"""
+
+import math
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from pahq.discovery.events import EdgeTested, Event, FocusChanged, ReceiverStarted
+from pahq.errors import BadRunFolder, SearchFailed
+from pahq.graph.build import Graph
+from pahq.graph.nodes import LOGITS, Edge, Receiver, Sender
+
+
+@runtime_checkable
+class Evaluator(Protocol):
+    """Damage of cut sets of one receiver, on top of the cuts committed so far."""
+
+    def focus(self, component: str) -> dict[str, str]:
+        """Put ``component`` under test; return the formats that differ from the background."""
+        ...
+
+    def damages(self, receiver: Receiver, cut_sets: Sequence[Sequence[Sender]]) -> list[float]:
+        """Return the damage of each alternative; an empty set is the cuts so far."""
+        ...
+
+    def commit(self, receiver: Receiver, senders: Sequence[Sender]) -> None:
+        """Cut these edges for good."""
+        ...
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How an edge is judged and in which order.
+
+    Attributes:
+        threshold: tau, in the metric's unit.
+        absolute: compare the size of the effect instead of its signed value.
+        order: ``nearest``, ``farthest`` or ``shuffled`` (per receiver, from ``seed``).
+        seed: for ``shuffled``.
+        batch_size: alternatives in one batch; never changes a decision.
+    """
+
+    threshold: float
+    absolute: bool = False
+    order: str = "nearest"
+    seed: int = 0
+    batch_size: int = 1
+
+    def keeps(self, effect: float) -> bool:
+        """Return whether an edge with this effect stays."""
+        return (abs(effect) if self.absolute else effect) >= self.threshold
+
+    def arrange(self, graph: Graph, receiver: Receiver) -> list[Sender]:
+        """Return the receiver's senders in the order in which they are tried."""
+        senders = list(graph.senders_to(receiver))
+        if self.order == "farthest":
+            senders.reverse()
+        elif self.order == "shuffled":
+            random.Random(f"{self.seed}/{receiver.name}").shuffle(senders)
+        return senders
+
+
+def acdc(
+    graph: Graph, evaluator: Evaluator, rule: Rule, *, replay: Sequence[Event] = ()
+) -> Iterator[Event]:
+    """Decide every edge; yield what happens, so that the caller may store it, draw it, or stop.
+
+    Args:
+        graph: the edges, in visit order.
+        evaluator: computes damage.
+        rule: threshold and order.
+        replay: events of an interrupted search with the same rule; they are taken as they are and
+            not yielded again. A batch that was cut in the middle is evaluated as it was first, so
+            a resumed search gives the same numbers as an uninterrupted one.
+
+    Raises:
+        SearchFailed: if a damage is not finite (NaN < tau is false and would keep the edge).
+        BadRunFolder: if ``replay`` does not belong to this search.
+    """
+    return _Search(graph, evaluator, rule, _Tape(replay)).run()
+
+
+class _Tape:
+    """Recorded events, consumed as the search comes to them again."""
+
+    def __init__(self, events: Sequence[Event]):
+        kinds = (ReceiverStarted, FocusChanged, EdgeTested)
+        self._events = [event for event in events if isinstance(event, kinds)]
+        self._at = 0
+
+    def next_decision(self, ahead: int) -> EdgeTested | None:
+        """Return the decision ``ahead`` of the present place, if it is recorded."""
+        at = self._at + ahead
+        event = self._events[at] if at < len(self._events) else None
+        return event if isinstance(event, EdgeTested) else None
+
+    def next_focus(self) -> FocusChanged | None:
+        event = self._events[self._at] if self._at < len(self._events) else None
+        return event if isinstance(event, FocusChanged) else None
+
+    def pass_over(self, event: Event) -> bool:
+        """Return True if ``event`` is recorded as the next one, and go on behind it."""
+        if self._at >= len(self._events):
+            return False
+        recorded = self._events[self._at]
+        if _name(recorded) != _name(event):
+            raise BadRunFolder(
+                "The recorded decisions do not belong to this search.",
+                why=f"recorded is {_name(recorded)}, expected {_name(event)}",
+                fix="start a new run",
+            )
+        self._at += 1
+        return True
+
+
+def _name(event: Event) -> str:
+    if isinstance(event, EdgeTested):
+        return event.edge
+    if isinstance(event, FocusChanged):
+        return f"focus {event.focus}"
+    return f"receiver {event.receiver}" if isinstance(event, ReceiverStarted) else event.type
+
+
+class _Search:
+    def __init__(self, graph: Graph, evaluator: Evaluator, rule: Rule, tape: _Tape):
+        self.graph, self.evaluator, self.rule, self.tape = graph, evaluator, rule, tape
+        self.number = 0
+        self.damage = math.nan
+        self.formats: dict[str, str] | None = None
+        self.component = ""
+        self.alive = {LOGITS.component}  # components from which something kept leads to logits
+
+    def run(self) -> Iterator[Event]:
+        for receiver in self.graph.receivers:
+            senders = self.rule.arrange(self.graph, receiver)
+            readers = self.graph.readers(receiver.component)
+            yield from self._new(ReceiverStarted(receiver.name))
+            if self.alive.isdisjoint(readers):
+                yield from self._skip(receiver, senders)
+            else:
+                yield from self._focus(receiver)
+                yield from self._test(receiver, senders)
+
+    def _new(self, event: Event) -> Iterator[Event]:
+        if not self.tape.pass_over(event):
+            yield event
+
+    def _skip(self, receiver: Receiver, senders: list[Sender]) -> Iterator[Event]:
+        self.evaluator.commit(receiver, senders)
+        for sender in senders:
+            yield from self._decide(Edge(sender, receiver), 0.0, kept=False, skipped=True)
+
+    def _focus(self, receiver: Receiver) -> Iterator[Event]:
+        if receiver.component == self.component:
+            return
+        formats = self.evaluator.focus(receiver.component)
+        recorded = self.tape.next_focus()
+        if recorded is not None:
+            self.damage = recorded.before
+        elif formats != self.formats:
+            # Measured anew under this plan: an effect never contains the noise of the change.
+            [before] = self.evaluator.damages(receiver, [[]])
+            self.damage = _finite(before, receiver)
+        self.component, self.formats = receiver.component, formats
+        yield from self._new(FocusChanged(receiver.component, formats, self.damage))
+
+    def _test(self, receiver: Receiver, senders: list[Sender]) -> Iterator[Event]:
+        cut: list[Sender] = []
+        at = 0
+        while at < len(senders):
+            batch = senders[at : at + self.rule.batch_size]
+            outcome = self._recorded(receiver, batch) or self._evaluated(receiver, cut, batch)
+            for sender, (effect, damage, kept) in zip(batch, outcome, strict=False):
+                if not kept:
+                    cut.append(sender)
+                    self.damage = damage
+                yield from self._decide(Edge(sender, receiver), effect, kept=kept)
+            at += len(outcome)
+        self.evaluator.commit(receiver, cut)
+
+    def _recorded(
+        self, receiver: Receiver, batch: list[Sender]
+    ) -> list[tuple[float, float, bool]] | None:
+        """Return the outcome of a batch if all of it is recorded."""
+        outcome: list[tuple[float, float, bool]] = []
+        for ahead in range(len(batch)):
+            event = self.tape.next_decision(ahead)
+            if event is None:
+                return None
+            outcome.append((event.effect, event.damage, event.kept))
+            if event.kept:
+                break
+        return outcome
+
+    def _evaluated(
+        self, receiver: Receiver, cut: list[Sender], batch: list[Sender]
+    ) -> list[tuple[float, float, bool]]:
+        """Return (effect, damage, kept) up to and including the first edge that stays."""
+        proposals = [[*cut, *batch[: n + 1]] for n in range(len(batch))]
+        outcome: list[tuple[float, float, bool]] = []
+        before = self.damage
+        for damage in self.evaluator.damages(receiver, proposals):
+            effect = _finite(damage, receiver) - before
+            kept = self.rule.keeps(effect)
+            outcome.append((effect, before if kept else damage, kept))
+            if kept:
+                break
+            before = damage
+        return outcome
+
+    def _decide(
+        self, edge: Edge, effect: float, *, kept: bool, skipped: bool = False
+    ) -> Iterator[Event]:
+        if kept:
+            self.alive.add(edge.sender.name)
+        event = EdgeTested(self.number, edge.name, effect, kept, self.damage, skipped)
+        self.number += 1
+        yield from self._new(event)
+
+
+def _finite(damage: float, receiver: Receiver) -> float:
+    if not math.isfinite(damage):
+        raise SearchFailed(
+            f"The damage became {damage} while the edges into {receiver.name} were tested.",
+            why="a comparison with it decides nothing: the model's numbers overflowed, or the "
+            "metric is undefined for some prompt",
+            fix="try --policy fp32 or --metric kl, and look at the prompts",
+        )
+    return damage

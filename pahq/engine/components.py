@@ -1,0 +1,110 @@
+"""What each component computes. The reference and the fast engine share exactly these functions.
+
+Matrix products run in a number format; LayerNorm, biases, scores, softmax, and pattern times value
+are always FP32. Leading axes ``*batch`` are free: rows of a batch, alternatives of a test, ...
+"""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from pahq.models.weights import HeadWeights, MlpWeights, ModelWeights, Norm
+from pahq.precision.formats import NumberFormat
+from pahq.precision.matmul import Products
+from pahq.precision.quantize import round_trip
+
+GELU_APPROXIMATION = {
+    "gelu": "none",
+    "gelu_new": "tanh",
+    "gelu_fast": "tanh",
+    "gelu_pytorch_tanh": "tanh",
+}
+
+
+def embed(
+    model: ModelWeights, tokens: Int[Tensor, "batch pos"], fmt: NumberFormat
+) -> Float[Tensor, "batch pos d_model"]:
+    """Return the value of ``input``: token rows in ``fmt`` plus position rows in FP32."""
+    return round_trip(model.embedding[tokens], fmt) + model.position[: tokens.shape[1]]
+
+
+def normalise(
+    x: Float[Tensor, "*batch d_model"], norm: Norm | None
+) -> Float[Tensor, "*batch d_model"]:
+    """Return LayerNorm of ``x``; ``x`` itself in models without one."""
+    if norm is None:
+        return x
+    return F.layer_norm(x, x.shape[-1:], norm.weight, norm.bias, norm.epsilon)
+
+
+def query(
+    x: Float[Tensor, "*batch d_model"], head: HeadWeights, fmt: NumberFormat, multiply: Products
+) -> Float[Tensor, "*batch d_head"]:
+    """Return queries of normalised ``x``."""
+    return multiply(x, head.query, fmt) + head.query_bias
+
+
+def key(
+    x: Float[Tensor, "*batch d_model"], head: HeadWeights, fmt: NumberFormat, multiply: Products
+) -> Float[Tensor, "*batch d_head"]:
+    """Return keys of normalised ``x``."""
+    return multiply(x, head.key, fmt) + head.key_bias
+
+
+def value(
+    x: Float[Tensor, "*batch d_model"], head: HeadWeights, fmt: NumberFormat, multiply: Products
+) -> Float[Tensor, "*batch d_head"]:
+    """Return values of normalised ``x``."""
+    return multiply(x, head.value, fmt) + head.value_bias
+
+
+def attention_pattern(
+    queries: Float[Tensor, "*batch query_pos d_head"],
+    keys: Float[Tensor, "*batch key_pos d_head"],
+    scale: float,
+    *,
+    first_query: int = 0,
+) -> Float[Tensor, "*batch query_pos key_pos"]:
+    """Return the causal attention pattern; rows sum to 1.
+
+    Args:
+        queries: queries of positions ``first_query`` on.
+        keys: keys of all positions.
+        scale: what scores are divided by.
+        first_query: position of the first query.
+    """
+    scores = (queries @ keys.mT) / scale
+    at = torch.arange(scores.shape[-2], device=scores.device)[:, None] + first_query
+    future = torch.arange(scores.shape[-1], device=scores.device)[None, :] > at
+    return scores.masked_fill(future, -torch.inf).softmax(dim=-1)
+
+
+def head_output(
+    mixed: Float[Tensor, "*batch d_head"], head: HeadWeights, fmt: NumberFormat, multiply: Products
+) -> Float[Tensor, "*batch d_model"]:
+    """Return what a head writes, given its pattern-weighted values; no bias."""
+    return multiply(mixed, head.out, fmt)
+
+
+def mlp_output(
+    x: Float[Tensor, "*batch d_model"], mlp: MlpWeights, fmt: NumberFormat, multiply: Products
+) -> Float[Tensor, "*batch d_model"]:
+    """Return what an MLP writes, given its input before LayerNorm."""
+    hidden = multiply(normalise(x, mlp.norm), mlp.into, fmt) + mlp.into_bias
+    return multiply(activate(hidden, mlp.activation), mlp.out, fmt) + mlp.out_bias
+
+
+def activate(x: Float[Tensor, "*batch d_mlp"], name: str) -> Float[Tensor, "*batch d_mlp"]:
+    """Return the activation function called ``name`` of ``x``."""
+    if name in GELU_APPROXIMATION:
+        return F.gelu(x, approximate=GELU_APPROXIMATION[name])
+    return F.relu(x) if name == "relu" else F.silu(x)
+
+
+def logits(
+    x: Float[Tensor, "*batch d_model"], model: ModelWeights, fmt: NumberFormat, multiply: Products
+) -> Float[Tensor, "*batch vocab"]:
+    """Return logits, given the final residual before LayerNorm."""
+    result = multiply(normalise(x, model.norm), model.unembedding, fmt)
+    return result if model.unembedding_bias is None else result + model.unembedding_bias

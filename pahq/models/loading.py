@@ -1,0 +1,270 @@
+"""From a name or a directory to a loaded model. Never a pickle, never remote code."""
+
+import contextlib
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
+
+from pahq import catalog
+from pahq.errors import BadModel, UnknownName
+from pahq.models.weights import ModelWeights, take_weights
+from pahq.paths import models_dir
+from pahq.tokenizer import Tokenizer
+
+NATIVE_TYPE = "pahq-attn-only"
+PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedModel:
+    """A model ready for a search.
+
+    Attributes:
+        name: what the user called it.
+        bridge: the TransformerBridge.
+        weights: the same weights for our own engines; views of the bridge's parameters.
+        tokenizer: None if the model came without one.
+        hash: of its files (or of its parameters, for a bridge handed in).
+    """
+
+    name: str
+    bridge: Any
+    weights: ModelWeights
+    tokenizer: Tokenizer | None
+    hash: str
+
+
+def load_model(name: str, *, device: torch.device) -> LoadedModel:
+    """Load a shipped model, a local directory, or a model of the Hugging Face hub.
+
+    Raises:
+        UnknownName: for a name that is neither.
+        BadModel: for files that cannot be used, naming the file.
+    """
+    path = find_directory(name)
+    if path is None:
+        return _from_hub(name, device)
+    config = _read_config(path)
+    _check_files(path, config)
+    native = config.get("model_type") == NATIVE_TYPE
+    bridge = _boot_native(path, config) if native else _boot_transformers(path, local=True)
+    bridge.cfg.model_name = name
+    return _loaded(name, bridge, device, Tokenizer.from_directory(path), _hash_files(path))
+
+
+def wrap_bridge(bridge: Any, *, device: torch.device) -> LoadedModel:
+    """Use a TransformerBridge that the caller has already loaded."""
+    digest = hashlib.sha256()
+    for key, tensor in sorted(bridge.state_dict().items()):
+        digest.update(key.encode())
+        digest.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
+    fast = getattr(getattr(bridge, "tokenizer", None), "backend_tokenizer", None)
+    tokenizer = Tokenizer(fast, bos=bridge.tokenizer.bos_token) if fast is not None else None
+    return _loaded(str(bridge.cfg.model_name), bridge, device, tokenizer, digest.hexdigest())
+
+
+def find_directory(name: str) -> Path | None:
+    """Return the directory of a shipped or local model; None for a name of the hub.
+
+    Raises:
+        UnknownName: for a name that is none of these.
+    """
+    entry = catalog.model_or_none(name)
+    if entry is not None:
+        return models_dir() / name if entry.source == "shipped" else None
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return path.resolve()
+    if name.count("/") == 1 and not name.startswith((".", "/", "~")):
+        return None  # owner/model, as the hub writes it
+    try:
+        catalog.find(catalog.MODELS, name, kind="model")
+    except UnknownName as error:
+        raise UnknownName(
+            error.what,
+            why=f"neither a directory nor one of: {error.why.removeprefix('known are: ')}",
+            fix=error.fix,
+        ) from None
+    return None
+
+
+def _loaded(
+    name: str, bridge: Any, device: torch.device, tokenizer: Tokenizer | None, digest: str
+) -> LoadedModel:
+    if next(bridge.parameters()).device != device:
+        with contextlib.redirect_stdout(None):  # it announces the move on stdout
+            bridge.to(device)
+    bridge.eval()
+    bridge.requires_grad_(False)
+    return LoadedModel(name, bridge, take_weights(bridge), tokenizer, digest)
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    file = path / "config.json"
+    try:
+        config = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BadModel(
+            f"{path} is not a model directory.",
+            why="it holds no config.json",
+            fix="give a directory in the Hugging Face layout: config.json, *.safetensors",
+        ) from None
+    except (OSError, ValueError) as error:
+        raise BadModel(f"{file} cannot be read.", why=str(error), fix="repair the file") from None
+    if not isinstance(config, dict):
+        raise BadModel(f"{file} holds no settings.", why="it is no JSON object", fix="repair it")
+    if "auto_map" in config:
+        raise BadModel(
+            f"{file} asks for code that comes with the model ('auto_map').",
+            why="pahq never runs remote code",
+            fix="use a model of a family that transformers knows by itself",
+        )
+    return config
+
+
+def _check_files(path: Path, config: dict[str, Any]) -> None:
+    files = sorted(path.glob("*.safetensors"))
+    if not files:
+        pickles = [file.name for file in sorted(path.iterdir()) if file.suffix in PICKLES]
+        if pickles:
+            raise BadModel(
+                f"{path / pickles[0]} is a pickle.",
+                why="loading a pickle can run any code, so pahq never does",
+                fix="save the model again with model.save_pretrained(..., safe_serialization=True)",
+            )
+        raise BadModel(
+            f"{path} holds no weights.",
+            why="there is no *.safetensors file in it",
+            fix="copy model.safetensors into it",
+        )
+    for file in files:
+        try:
+            with safe_open(file, framework="pt"):
+                pass
+        except (SafetensorError, OSError) as error:
+            raise BadModel(
+                f"{file} is damaged.", why=str(error), fix="copy or download it again"
+            ) from None
+
+
+def _boot_native(path: Path, config: dict[str, Any]) -> Any:
+    from transformer_lens.config import TransformerBridgeConfig
+    from transformer_lens.model_bridge.sources import boot_native
+
+    fields = {key: value for key, value in config.items() if key != "model_type"}
+    try:
+        bridge = boot_native(TransformerBridgeConfig(**fields))
+    except (TypeError, ValueError, AssertionError) as error:
+        raise BadModel(
+            f"{path / 'config.json'} does not describe a model.",
+            why=str(error),
+            fix="write the fields of transformer_lens' TransformerBridgeConfig",
+        ) from None
+    weights = load_file(path / "model.safetensors")
+    try:
+        bridge.load_state_dict({key: value.float() for key, value in weights.items()})
+    except RuntimeError as error:
+        raise _wrong_shape(path, str(error)) from None
+    return bridge
+
+
+def _boot_transformers(source: Path | str, *, local: bool) -> Any:
+    import transformers
+    from transformer_lens.model_bridge.sources._bridge_builder import build_bridge_from_module
+
+    with _quiet(transformers):
+        try:
+            loaded: Any = transformers.AutoModelForCausalLM.from_pretrained(
+                str(source),
+                local_files_only=local,
+                use_safetensors=True,
+                trust_remote_code=False,
+                dtype=torch.float32,
+                attn_implementation="eager",
+                output_loading_info=True,
+            )
+        except RuntimeError as error:
+            raise _wrong_shape(source, str(error)) from None
+        except (ValueError, KeyError, TypeError) as error:
+            raise BadModel(
+                f"transformers cannot load {source}.",
+                why=str(error).splitlines()[0] if str(error) else type(error).__name__,
+                fix="check config.json's model_type and sizes",
+            ) from None
+    model, info = loaded
+    missing = sorted(info.get("missing_keys", ()))
+    if missing or info.get("mismatched_keys"):
+        raise _wrong_shape(source, f"missing or of another shape: {missing[:4]}")
+    architecture = model.config.architectures or [type(model).__name__]
+    return build_bridge_from_module(
+        model.eval(), architecture[0], hf_config=model.config, tokenizer=None
+    )
+
+
+def _from_hub(name: str, device: torch.device) -> LoadedModel:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    entry = catalog.model_or_none(name)
+    source = entry.hub if entry is not None and entry.hub else name
+    wanted = ["config.json", "*.safetensors", "*.index.json", "tokenizer*", "vocab*", "merges*"]
+    try:
+        folder = snapshot_download(source, allow_patterns=wanted)
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
+        size = f" ({entry.fp32_bytes / 1e6:,.0f} MB)" if entry else ""
+        raise BadModel(
+            f"The model '{name}' must be downloaded first{size}, and the hub cannot be reached.",
+            why=str(error).splitlines()[0] if str(error) else type(error).__name__,
+            fix="go online once, or give the directory of a copy, or use a shipped model: "
+            + ", ".join(e.name for e in catalog.MODELS if e.source == "shipped"),
+        ) from None
+    path = Path(folder)
+    _check_files(path, _read_config(path))
+    bridge = _boot_transformers(path, local=True)
+    bridge.cfg.model_name = name
+    return _loaded(name, bridge, device, Tokenizer.from_directory(path), _hash_files(path))
+
+
+def _wrong_shape(source: Path | str, detail: str) -> BadModel:
+    lines = [line.strip() for line in detail.splitlines() if line.strip()]
+    return BadModel(
+        f"The weights in {source} do not fit its config.json.",
+        why="; ".join(lines[:3]) or "shapes differ",
+        fix="use the config.json that belongs to these weights",
+    )
+
+
+def _hash_files(path: Path) -> str:
+    digest = hashlib.sha256()
+    for file in sorted([path / "config.json", *path.glob("*.safetensors")]):
+        digest.update(file.name.encode())
+        with file.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+class _quiet:
+    """Silence transformers' progress bars and notices while loading; they are not ours to show."""
+
+    def __init__(self, transformers: Any):
+        self.logging = transformers.utils.logging
+
+    def __enter__(self) -> None:
+        self.verbosity = self.logging.get_verbosity()
+        self.bar = self.logging.is_progress_bar_enabled()
+        self.logging.set_verbosity_error()
+        self.logging.disable_progress_bar()
+        os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+
+    def __exit__(self, *_: object) -> None:
+        self.logging.set_verbosity(self.verbosity)
+        if self.bar:
+            self.logging.enable_progress_bar()

@@ -1,0 +1,62 @@
+"""Rounding: what a row of numbers reads as once it has been stored in a format.
+
+Symmetric, round half to even, no zero point. A *row* is the last axis: one token's activations,
+or one output channel's weights; each has its own scale, so a loud row cannot blur a quiet one and
+a value never depends on what else is in the batch.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor
+
+from pahq.precision.formats import NumberFormat
+
+SMALLEST_PEAK = 1e-30  # keeps the scale finite when a row is all zeros
+
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """Rows in a format.
+
+    Attributes:
+        codes: (*rows, width) stored values, of the format's type.
+        scale: (*rows, 1) what a code is multiplied with to read it back; None without scaling.
+    """
+
+    codes: Shaped[Tensor, "*rows width"]
+    scale: Float[Tensor, "*rows 1"] | None
+
+    def read(self) -> Float[Tensor, "*rows width"]:
+        """Return the values in FP32."""
+        values = self.codes.float()
+        return values if self.scale is None else values * self.scale
+
+
+def store(x: Float[Tensor, "*rows width"], fmt: NumberFormat) -> Stored:
+    """Store FP32 rows in ``fmt``.
+
+    Reference: Micikevicius et al. 2022, "FP8 Formats for Deep Learning", arXiv:2209.05433.
+    """
+    if fmt.scaling == "none":
+        return Stored(x.to(fmt.dtype), None)
+    peak = x.abs().amax(dim=-1, keepdim=True)  # (*rows, 1)
+    if fmt.scaling == "overflow":
+        scale = (peak / fmt.largest).clamp(min=1.0)
+    else:
+        scale = peak.clamp(min=SMALLEST_PEAK) / fmt.largest
+    scaled = (x / scale).clamp(-fmt.largest, fmt.largest)
+    return Stored((scaled.round() if fmt.is_integer else scaled).to(fmt.dtype), scale)
+
+
+def round_trip(x: Float[Tensor, "*rows width"], fmt: NumberFormat) -> Float[Tensor, "*rows width"]:
+    """Return ``x`` as it reads back after being stored in ``fmt``; FP32 returns ``x`` itself."""
+    return x if fmt.dtype is torch.float32 else store(x, fmt).read()
+
+
+def round_trip_weight(
+    weight: Float[Tensor, "*heads fan_in fan_out"], fmt: NumberFormat
+) -> Float[Tensor, "*heads fan_in fan_out"]:
+    """Return a weight as it reads back, with one scale for each output channel."""
+    return round_trip(weight.mT, fmt).mT
