@@ -1,0 +1,152 @@
+"""What the settings offer, with the facts a reader needs to choose. No torch, no session."""
+
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+
+import psutil
+
+from pahq import catalog
+from pahq.catalog import ModelEntry
+from pahq.errors import PahqError
+from pahq.models.locate import find_tokenizer
+from pahq.paths import models_dir
+from pahq.tasks.preview import ShownPair, preview
+from pahq.tokenizer import Tokenizer
+
+DIRECTORY = "directory"  # the entry for a model of the user's own
+FILE = "file"  # the entry for a task file
+THRESHOLDS = [m * 10.0**e for e in range(-4, 0) for m in (1, 2, 5)] + [1.0]
+THRESHOLDS = [float(f"{x:.1g}") for x in THRESHOLDS]
+MAIN_POLICIES = {"cpu": ("fp32", "rtn-int8", "pahq-int8"), "cuda": ("fp32", "rtn-fp8", "pahq-fp8")}
+SHORT = {"fp32": "Full", "rtn-int8": "Uniform", "rtn-fp8": "Uniform", "pahq-int8": "PAHQ",
+         "pahq-fp8": "PAHQ"}  # fmt: skip
+MEMORY_FACTOR = 3.0  # a search holds the weights and the values of every sender
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What there is to know about a model before it is loaded.
+
+    Attributes:
+        line: layers, heads, size and whether it is ready, in one line.
+        ready: its files are on this computer.
+        notice: what the user should know before pressing Run; None if nothing.
+    """
+
+    line: str
+    ready: bool
+    notice: str | None = None
+
+
+def model_label(name: str) -> str:
+    """Return a model's line in the list."""
+    if name == DIRECTORY:
+        return "A directory on this computer …"
+    entry = catalog.model_or_none(name)
+    if entry is None:
+        return name
+    missing = "missing" if entry.source == "shipped" else "needs download"
+    return f"{entry.title}  ·  {'ready' if is_ready(entry) else missing}"
+
+
+def model_facts(name: str) -> ModelFacts:
+    """Return what to say below the list."""
+    entry = catalog.model_or_none(name)
+    if entry is None:
+        path = Path(name).expanduser()
+        if not name or not path.is_dir():
+            what = f"{name} is not a directory." if name else "Give the directory's path."
+            return ModelFacts("Hugging Face layout, safetensors only", False, what)
+        return ModelFacts(str(path), True)
+    ready = is_ready(entry)
+    size = megabytes(entry.fp32_bytes)
+    line = f"{entry.layers} layers × {entry.heads} heads · {size}"
+    if entry.source == "shipped":
+        missing = f"The files of {entry.name} are not in this copy of pahq."
+        return ModelFacts(line + (" · ready" if ready else ""), ready, None if ready else missing)
+    notice = None
+    if not ready:
+        notice = (
+            f"{entry.name} is not on this computer. Run downloads {size} from huggingface.co once; "
+            "without a network the run ends at once and says so. The shipped models work offline."
+        )
+    need, free = MEMORY_FACTOR * entry.fp32_bytes, psutil.virtual_memory().available
+    if need > free:
+        notice = (notice or "") + f" It needs about {megabytes(need)}; {megabytes(free)} are free."
+    return ModelFacts(line + (" · ready" if ready else " · needs download"), ready, notice)
+
+
+def is_ready(entry: ModelEntry) -> bool:
+    """Return whether the model's files are on this computer; never asks the network."""
+    if entry.source == "shipped":
+        return (models_dir() / entry.name / "config.json").is_file()
+    from huggingface_hub import try_to_load_from_cache
+
+    return isinstance(try_to_load_from_cache(entry.name, "model.safetensors"), str)
+
+
+def megabytes(size: float) -> str:
+    """Return a size as people say it."""
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{max(size / 1e6, 0.1):.3g} MB"
+
+
+def policies(device: str) -> tuple[str, ...]:
+    """Return the three policies of the switch: INT8 is fast on CPUs, FP8 on GPUs."""
+    return MAIN_POLICIES["cuda" if device == "cuda" else "cpu"]
+
+
+@dataclass(frozen=True)
+class TaskCard:
+    """A task in words, with its first example.
+
+    Attributes:
+        sentence: what the task tests.
+        known: which circuit is known.
+        pair: the first example, token by token; None if it cannot be shown.
+        borrowed: model whose vocabulary is used because the chosen one is not here.
+        problem: why the task does not fit the model.
+    """
+
+    sentence: str
+    known: str = ""
+    pair: ShownPair | None = None
+    borrowed: str | None = None
+    problem: dict[str, str] | None = None
+
+
+@cache
+def task_card(task: str, model: str, seed: int, stamp: float = 0.0) -> TaskCard:
+    """Return a task's card in the model's own words. ``stamp``: when its file was changed."""
+    entry = catalog.task_or_none(task)
+    card = TaskCard(entry.description if entry else "Prompts from your file.")
+    card = replace(card, known=entry.known if entry else "")
+    tokenizer, borrowed = _tokenizer(model, task)
+    if tokenizer is None:
+        return card
+    try:
+        return replace(
+            card, pair=preview(task, tokenizer, count=1, seed=seed)[0], borrowed=borrowed
+        )
+    except PahqError as error:
+        return replace(card, problem=error.as_dict(), borrowed=borrowed)
+
+
+def file_stamp(path: str) -> float:
+    """Return when a file was changed, so that an edited task file is read again."""
+    try:
+        return Path(path).expanduser().stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _tokenizer(model: str, task: str) -> tuple[Tokenizer | None, str | None]:
+    """Return the model's tokenizer, or that of a shipped model that does the task."""
+    with suppress(PahqError):
+        return find_tokenizer(model), None
+    for entry in catalog.MODELS:
+        if entry.source == "shipped" and (task in entry.tasks or task not in catalog.ALL_TASKS):
+            with suppress(PahqError):
+                return find_tokenizer(entry.name), entry.name
+    return None, None

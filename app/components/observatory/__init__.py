@@ -1,0 +1,43 @@
+"""The live picture of a run: graph, precision map, replay, key figures, details."""
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import plotly
+from streamlit.components.v2 import component
+from streamlit.components.v2.get_bidi_component_manager import get_bidi_component_manager
+from streamlit.components.v2.manifest_scanner import ComponentConfig, ComponentManifest
+
+HERE = Path(__file__).parent
+# plotly.min.js is served from the wheel itself: nothing to copy, nothing that could be out of date.
+SERVED = {"observatory": HERE, "plotly": Path(plotly.__file__).parent / "package_data"}
+
+
+def observatory(
+    data: dict[str, Any],
+    *,
+    key: str,
+    on_look: Callable[[], None],
+    on_resync: Callable[[], None],
+) -> Any:
+    """Mount the picture. ``look`` in session state is what the reader selected."""
+    _serve()
+    return _component()(
+        key=key, data=data, on_look_change=on_look, on_resync_change=on_resync, height="content"
+    )
+
+
+def _serve() -> None:
+    """Let Streamlit serve our modules and plotly.js below ``_stcore/bidi-components``."""
+    manager = get_bidi_component_manager()
+    for name, folder in SERVED.items():
+        if manager.get_component_asset_root(f"pahq.{name}") is None:
+            parts = [ComponentConfig(name, folder.name)]
+            manager.register_from_manifest(ComponentManifest("pahq", "1", parts), folder.parent)
+
+
+@cache
+def _component() -> Any:
+    return component("pahq.observatory", js="main.js", css="style.css", isolate_styles=False)

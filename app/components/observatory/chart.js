@@ -1,0 +1,58 @@
+// Two small charts drawn as SVG: all effects against the threshold, damage against size.
+
+import { count, measure } from "./format.js";
+
+const LOW = -6; // effects below 1e-6 share the first column
+const HIGH = 1;
+const BINS = 28;
+const place = (x) => Math.min(Math.max((Math.log10(Math.abs(x) || 1e-12) - LOW) / (HIGH - LOW), 0), 1);
+
+export function histogram({ log, step, edge }) {
+  const bins = Array.from({ length: BINS }, () => [0, 0]);
+  for (let i = 0; i < step; i += 1) {
+    const row = log.rows[log.decisions[i]];
+    if (row.length < 3) continue;
+    bins[Math.min(Math.floor(place(row[3]) * BINS), BINS - 1)][row[2]] += 1;
+  }
+  const most = Math.max(...bins.map(([out, kept]) => out + kept), 1);
+  const height = (n) => 62 * (Math.log1p(n) / Math.log1p(most));
+  const bars = bins.map(([out, kept], i) => {
+    const x = (300 * i) / BINS;
+    const all = height(out + kept);
+    const part = all * (kept / Math.max(out + kept, 1));
+    return `<rect class="out" x="${x + 0.7}" y="${66 - all}" width="${300 / BINS - 1.4}" height="${all - part}"/>
+      <rect class="kept" x="${x + 0.7}" y="${66 - part}" width="${300 / BINS - 1.4}" height="${part}"/>`;
+  }).join("");
+  const tau = 300 * place(log.header.threshold);
+  const mine = 300 * place(edge.effect);
+  const ticks = [-6, -4, -2, 0].map((power) =>
+    `<text x="${300 * place(10 ** power)}" y="80" text-anchor="${power === -6 ? "start" : "middle"}">${power === 0 ? "1" : `1e${power}`.replace("-", "−")}</text>`).join("");
+  return `<svg class="obs-hist" viewBox="0 -14 300 98" role="img" aria-label="Histogram of the size of all effects; the threshold is ${log.header.threshold}">
+    ${bars}<line class="base" x1="0" x2="300" y1="66.5" y2="66.5"/>
+    <line class="tau" x1="${tau}" x2="${tau}" y1="-4" y2="66"/><text class="tau" x="${tau}" y="-6" text-anchor="middle">τ</text>
+    <path class="mine" d="M${mine} 66 l-5 -9 h10z"/>${ticks}</svg>`;
+}
+
+/** Damage against the number of edges that remain; removals run from right to left. */
+export function damageChart({ log, view, width }) {
+  const points = view.damages;
+  if (points.length < 2) return '<p class="obs-hint">Appears with the first decisions.</p>';
+  const every = Math.max(1, Math.floor(points.length / 300));
+  const some = points.filter((_, i) => i % every === 0 || i === points.length - 1);
+  const total = log.header.edges;
+  const values = some.map((p) => p[1]);
+  const top = Math.max(...values, log.header.threshold, 1e-9);
+  const bottom = Math.min(...values, 0);
+  const x = (remaining) => 46 + (width - 56) * (1 - remaining / total);
+  const y = (damage) => 112 - (100 * (damage - bottom)) / (top - bottom || 1);
+  const path = some.map(([remaining, damage]) => `${x(remaining).toFixed(1)},${y(damage).toFixed(1)}`).join(" ");
+  const [remaining, damage] = points.at(-1);
+  const grid = [0, 0.5, 1].map((share) => {
+    const value = bottom + share * (top - bottom);
+    return `<line class="grid" x1="46" x2="${width - 10}" y1="${y(value)}" y2="${y(value)}"/><text x="40" y="${y(value) + 4}" text-anchor="end">${measure(value)}</text>`;
+  }).join("");
+  const ticks = [0, 0.25, 0.5, 0.75, 1].map((share) =>
+    `<text x="${x(share * total)}" y="130" text-anchor="${{ 0: "end", 1: "start" }[share] ?? "middle"}">${count(share * total)}</text>`).join("");
+  return `<svg class="obs-damage" viewBox="0 0 ${width} 134" role="img" aria-label="Damage ${measure(damage)} ${log.header.unit} with ${count(remaining)} edges remaining">
+    ${grid}<polyline points="${path}"/><circle cx="${x(remaining)}" cy="${y(damage)}" r="4"/>${ticks}</svg>`;
+}

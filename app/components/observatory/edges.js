@@ -1,0 +1,90 @@
+// Edges of the circuit graph: which are drawn, where they run, which channel says what.
+
+const POINTS = 14;
+
+/** Where an edge begins and ends: queries arrive at the left of a head, values at the right. */
+export function ends(edge, nodes) {
+  const [, , , , x0, y0] = nodes[edge.from];
+  const [, , , , x1, y1] = nodes[edge.to];
+  const shift = { q: -0.16, k: 0, v: 0.16 }[edge.kind] ?? 0;
+  return [x0, y0 + 0.1, x1 + shift, y1 - 0.14];
+}
+
+export function curve(edge, nodes, points = POINTS) {
+  const [x0, y0, x1, y1] = ends(edge, nodes);
+  const lift = Math.max(0.45 * (y1 - y0), 0.25);
+  const xs = [];
+  const ys = [];
+  for (let i = 0; i < points; i += 1) {
+    const t = i / (points - 1);
+    const a = (1 - t) ** 3;
+    const b = 3 * t * (1 - t) ** 2;
+    const c = 3 * t * t * (1 - t);
+    const d = t ** 3;
+    xs.push((a + b) * x0 + (c + d) * x1);
+    ys.push(a * y0 + b * (y0 + lift) + c * (y1 - lift) + d * y1);
+  }
+  return [xs, ys];
+}
+
+/** The strongest `budget` of the kept edges, strongest last so that they lie on top. */
+export function withinBudget(kept, budget) {
+  const sorted = [...kept].sort((a, b) => Math.abs(a.effect) - Math.abs(b.effect));
+  return sorted.length > budget ? sorted.slice(sorted.length - budget) : sorted;
+}
+
+const bin = (effect, largest, bins) =>
+  Math.min(Math.floor(Math.sqrt(Math.min(Math.abs(effect) / (largest || 1), 1)) * bins), bins - 1);
+
+export const nearThreshold = (edge, header, encoding) =>
+  Math.abs(Math.abs(edge.effect) - header.threshold) <= encoding.borderline * header.threshold;
+
+/** Colour of an edge under one of the three readings. */
+function colour(edge, by, theme, total) {
+  if (by === "sign") return edge.effect < 0 ? theme.sign.down : theme.sign.up;
+  if (by === "reads") return theme.reads[edge.kind] ?? theme.reads.logits;
+  const place = Math.floor((edge.i / Math.max(total, 1)) * theme.order.length);
+  return theme.order[Math.min(place, theme.order.length - 1)];
+}
+
+/** Traces of `edges`: one for each colour, width and dash that occurs. */
+export function edgeTraces(edges, { nodes, theme, encoding, header, by, largest, opacity }) {
+  const groups = new Map();
+  const points = edges.length > 600 ? 8 : POINTS;
+  for (const edge of edges) {
+    const paint = colour(edge, by, theme, header.edges);
+    const width = encoding.widths[bin(edge.effect, largest, encoding.widths.length)];
+    const dash = nearThreshold(edge, header, encoding) ? "7px,4px" : "solid";
+    const key = `${width}|${dash}|${paint}`;
+    if (!groups.has(key)) groups.set(key, line(paint, width, dash, opacity));
+    const trace = groups.get(key);
+    const [xs, ys] = curve(edge, nodes, points);
+    trace.x.push(...xs, null);
+    trace.y.push(...ys, null);
+  }
+  return [...groups.values()].sort((a, b) => a.line.width - b.line.width);
+}
+
+export function line(color, width, dash, opacity) {
+  return {
+    type: "scatter", mode: "lines", hoverinfo: "skip", x: [], y: [], opacity,
+    line: { color, width, dash },
+  };
+}
+
+/** Invisible points along each edge that catch the mouse. */
+export function edgeHandles(edges, nodes) {
+  const trace = {
+    type: "scatter", mode: "markers", hoverinfo: "none", x: [], y: [], customdata: [],
+    marker: { size: 11, color: "rgba(0,0,0,0)", line: { width: 0 } },
+  };
+  for (const edge of edges) {
+    const [xs, ys] = curve(edge, nodes, 7);
+    for (const i of [2, 3, 4]) {
+      trace.x.push(xs[i]);
+      trace.y.push(ys[i]);
+      trace.customdata.push({ edge: edge.i });
+    }
+  }
+  return trace;
+}

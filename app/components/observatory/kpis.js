@@ -1,0 +1,72 @@
+// The key figures of the step that is shown.
+
+import { storedBytes } from "./map.js";
+import { bytes, count, duration, measure, percent } from "./format.js";
+
+const METRICS = {
+  kl: "KL divergence", "logit-diff": "Logit difference", "prob-diff": "Probability difference",
+  nll: "Negative log-likelihood", accuracy: "Error rate",
+};
+
+const tile = (name, label, value, below, extra = "") =>
+  `<div class="obs-kpi" data-kpi="${name}"><dt>${label}</dt><dd>${value}</dd><p>${below}</p>${extra}</div>`;
+
+export function kpis({ log, view, running, ending, status }) {
+  const { header } = log;
+  const share = view.step / Math.max(header.edges, 1);
+  const summary = ending?.summary;
+  const whole = !running && view.step >= log.decided;
+  return [
+    tile("kept", "Edges kept", count(view.kept.length),
+      `of ${count(header.edges)} in the model`),
+    tile("decided", "Decided", percent(share), `${count(view.skipped)} without a test`,
+      `<div class="obs-bar"><i style="width:${(100 * share).toFixed(2)}%"></i></div>`),
+    tile("damage", METRICS[header.metric] ?? header.metric,
+      `${measure(whole && summary ? summary.damage : view.damage)} <small>${header.unit}</small>`,
+      whole && summary ? "of the circuit, in FP32" : "of the cuts so far", spark(view)),
+    tile("recovered", "Behaviour recovered",
+      whole && summary ? recovered(summary) : "–",
+      whole && summary ? "1 = the full model" : running ? "known at the end" : "of the whole run"),
+    speed({ log, view, running, summary, whole, share }),
+    memory({ log, view, summary, status, running }),
+  ].join("");
+}
+
+function recovered(summary) {
+  const { damage_nothing_kept: nothing, damage_everything_kept: all, damage } = summary;
+  const span = nothing - all;
+  return span > 0 && Number.isFinite(damage) ? percent((nothing - damage) / span, 1) : "–";
+}
+
+function speed({ log, view, running, summary, whole, share }) {
+  const tested = view.step - view.skipped;
+  const rate = view.t > 0 ? tested / view.t : null;
+  const value = rate ? `${count(rate)} <small>tests/s</small>` : "–";
+  let below = `after ${duration(view.t)}`;
+  if (running && view.step >= log.decided) {
+    below = share > 0.02 ? `about ${duration((view.t * (1 - share)) / share)} left` : "measuring";
+  } else if (whole && summary) {
+    below = `took ${duration(summary.wall_s)}`;
+  }
+  return tile("speed", "Speed", value, below);
+}
+
+function memory({ log, view, summary, status, running }) {
+  const stored = storedBytes(view, log.header, log.encoding);
+  const below = stored ? `weights ${bytes(stored.now)} of ${bytes(stored.full)}` : "whole process";
+  const peak = running ? status?.memory : summary?.peak_bytes;
+  return tile("memory", running ? "Memory" : "Peak memory", bytes(peak), below);
+}
+
+/** Damage over the decisions so far, as a small line. */
+function spark(view) {
+  const points = view.damages;
+  if (points.length < 2) return "";
+  const every = Math.max(1, Math.floor(points.length / 60));
+  const some = points.filter((_, i) => i % every === 0 || i === points.length - 1);
+  const most = Math.max(...some.map((p) => p[1]), 1e-12);
+  const least = Math.min(...some.map((p) => p[1]), 0);
+  const path = some.map(([, damage], i) =>
+    `${((100 * i) / (some.length - 1)).toFixed(1)},${(22 - (20 * (damage - least)) / (most - least || 1)).toFixed(1)}`);
+  return `<svg class="obs-spark" viewBox="0 0 100 24" preserveAspectRatio="none" aria-hidden="true"><polyline points="${path.join(" ")}"/></svg>`;
+}

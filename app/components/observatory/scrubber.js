@@ -1,0 +1,158 @@
+// Replay: a track over all decisions, play at four speeds, and the way back to live.
+
+import { clock, count } from "./format.js";
+
+const SPEEDS = [1, 4, 16, 64];
+const BASE_RATE = 8; // tested decisions a second at ×1
+
+export class Scrubber {
+  constructor(root, { seek, live }) {
+    this.root = root;
+    this.seek = seek;
+    this.live = live;
+    this.playing = false;
+    this.speed = 16;
+    this.debt = 0;
+    this.bars = "";
+    root.innerHTML = TEMPLATE;
+    this.range = root.querySelector("input");
+    this.play = root.querySelector("[data-do=play]");
+    this.range.addEventListener("input", () => this.#leave(Number(this.range.value)));
+    root.addEventListener("click", (event) => this.#press(event.target.closest("[data-do]")));
+    this.range.addEventListener("keydown", (event) => this.key(event));
+  }
+
+  #press(button) {
+    if (!button) return;
+    const action = button.dataset.do;
+    if (action === "play") this.toggle();
+    if (action === "first") this.#leave(0);
+    if (action === "back") this.#leave(this.step - 1);
+    if (action === "forward") this.#leave(this.step + 1);
+    if (action === "live") this.#end();
+    if (action === "speed") {
+      this.speed = SPEEDS[(SPEEDS.indexOf(this.speed) + 1) % SPEEDS.length];
+      button.textContent = `×${this.speed}`;
+    }
+  }
+
+  /** Keys of a player. Returns true if the key was one of them. */
+  key(event) {
+    const jump = event.shiftKey ? this.#node(event.key === "ArrowRight" ? 1 : -1) : null;
+    const moves = {
+      ArrowLeft: () => this.#leave(jump ?? this.step - 1),
+      ArrowRight: () => this.#leave(jump ?? this.step + 1),
+      Home: () => this.#leave(0), End: () => this.#end(), " ": () => this.toggle(),
+    };
+    if (!moves[event.key]) return false;
+    event.preventDefault();
+    moves[event.key]();
+    return true;
+  }
+
+  /** The step at which the next or previous receiver begins. */
+  #node(direction) {
+    const steps = this.log.receiverStarts.map(([step]) => step);
+    if (direction > 0) return steps.find((step) => step > this.step) ?? this.log.decided;
+    return [...steps].reverse().find((step) => step < this.step) ?? 0;
+  }
+
+  #leave(step) {
+    this.stop();
+    this.seek(Math.max(0, Math.min(step, this.log.decided)));
+  }
+
+  #end() {
+    this.stop();
+    this.live();
+  }
+
+  toggle() {
+    if (this.playing) return this.stop();
+    if (!this.log) return undefined;
+    if (this.step >= this.log.decided) this.seek(0);
+    this.playing = true;
+    this.debt = 0;
+    this.before = performance.now();
+    this.#button();
+    requestAnimationFrame((now) => this.#frame(now));
+    return undefined;
+  }
+
+  stop() {
+    this.playing = false;
+    this.#button();
+  }
+
+  #button() {
+    this.play.dataset.playing = this.playing;
+    this.play.setAttribute("aria-label", this.playing ? "Pause replay" : "Play");
+  }
+
+  #frame(now) {
+    if (!this.playing) return;
+    this.debt += Math.min(now - this.before, 250) * 0.001 * BASE_RATE * this.speed;
+    this.before = now;
+    let step = this.step;
+    // Decisions without a test take no time in a replay either.
+    while (this.debt >= 1 && step < this.log.decided) {
+      if (!this.log.decision(step).skipped) this.debt -= 1;
+      step += 1;
+    }
+    if (step !== this.step) this.seek(step);
+    if (step >= this.log.decided) {
+      if (!this.running) return this.stop();
+      return this.#end();
+    }
+    requestAnimationFrame((later) => this.#frame(later));
+    return undefined;
+  }
+
+  draw({ log, view, step, following, running }) {
+    Object.assign(this, { log, step, running });
+    const { root, range } = this;
+    range.max = String(running ? log.header.edges : log.decided);
+    range.value = String(step);
+    range.setAttribute("aria-valuetext", `decision ${step} of ${log.header.edges}`);
+    root.style.setProperty("--done", `${(100 * step) / Math.max(Number(range.max), 1)}%`);
+    root.style.setProperty("--known", `${(100 * log.decided) / Math.max(Number(range.max), 1)}%`);
+    root.querySelector(".obs-at").innerHTML =
+      `<b>${count(step)}</b> of ${count(log.header.edges)} decisions <span>${clock(view.t)}</span>`;
+    const button = root.querySelector("[data-do=live]");
+    button.dataset.on = following;
+    button.querySelector("span").textContent = running ? "Live" : "End";
+    button.dataset.running = running;
+    this.#ticks(log, Number(range.max));
+  }
+
+  /** Where each layer begins, written under the track. */
+  #ticks(log, total) {
+    const found = [];
+    for (const [step, name] of log.receiverStarts) {
+      const layer = /^[am](\d+)/.exec(name);
+      const label = layer ? `L${layer[1]}` : "out";
+      if (found.at(-1)?.label !== label) found.push({ label, step });
+    }
+    const html = found.map(({ label, step }, i) => {
+      const width = ((found[i + 1]?.step ?? total) - step) / Math.max(total, 1);
+      const left = (100 * step) / Math.max(total, 1);
+      return `<i style="left:${left.toFixed(2)}%">${width > 0.035 ? label : ""}</i>`;
+    }).join("");
+    if (html !== this.bars) this.root.querySelector(".obs-ticks").innerHTML = html;
+    this.bars = html;
+  }
+}
+
+const icon = (path) => `<svg viewBox="0 0 16 16" aria-hidden="true"><path d="${path}"/></svg>`;
+const TEMPLATE = `
+  <div class="obs-keys">
+    <button type="button" data-do="first" aria-label="To the beginning" title="Home">${icon("M3 3h2v10H3zM13 3v10L6 8z")}</button>
+    <button type="button" data-do="back" aria-label="One decision back" title="←">${icon("M11 3v10L4 8z")}</button>
+    <button type="button" data-do="play" class="obs-play" aria-label="Play" title="Space">
+      <svg viewBox="0 0 16 16" aria-hidden="true"><path class="go" d="M4 2.5v11L13 8z"/><path class="halt" d="M4 3h3v10H4zM9 3h3v10H9z"/></svg></button>
+    <button type="button" data-do="forward" aria-label="One decision forward" title="→">${icon("M5 3v10l7-5z")}</button>
+    <button type="button" data-do="speed" class="obs-speed" aria-label="Speed of the replay" title="Speed">×16</button>
+  </div>
+  <div class="obs-track"><input type="range" min="0" max="0" value="0" step="1" aria-label="Decision shown"><div class="obs-ticks" aria-hidden="true"></div></div>
+  <div class="obs-at"></div>
+  <button type="button" data-do="live" class="obs-live" title="End"><b aria-hidden="true"></b><span>Live</span></button>`;

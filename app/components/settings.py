@@ -1,0 +1,130 @@
+"""The form: model, task, policy, threshold and, below, every other knob of a run."""
+
+from collections.abc import Callable
+from typing import Any, get_args
+
+import streamlit as st
+
+import choices
+from pahq import catalog
+from pahq.runs.config import check_threshold
+
+HELP = {
+    "model": "Shipped models are ready. Others are downloaded once, when you press Run.",
+    "task": "Pairs of prompts that differ in one fact. The circuit is what makes the difference.",
+    "policy": "Which parts compute in which number format while an edge is tested.",
+    "tau": "In the metric's unit. Smaller keeps more edges.",
+}
+
+
+def model_box(path: str) -> choices.ModelFacts:
+    """Draw the choice of a model and what is known about it."""
+    names = [entry.name for entry in catalog.MODELS] + [choices.DIRECTORY]
+    name = st.selectbox(
+        "Model", names, key="model", format_func=choices.model_label, help=HELP["model"]
+    )
+    if name == choices.DIRECTORY:
+        path = st.text_input("Directory", key="model_path", placeholder="/path/to/model")
+    facts = choices.model_facts(path if name == choices.DIRECTORY else name)
+    st.caption(facts.line)
+    if facts.notice:
+        st.info(facts.notice, icon=":material/cloud_download:")
+    return facts
+
+
+def task_box() -> str:
+    """Draw the choice of a task; return its name, or the path of a file."""
+    names = [entry.name for entry in catalog.TASKS] + [choices.FILE]
+    titles = {entry.name: entry.title for entry in catalog.TASKS}
+    titles[choices.FILE] = "A task file on this computer …"
+    name = st.selectbox(
+        "Task", names, key="task", format_func=titles.__getitem__, help=HELP["task"]
+    )
+    if name == choices.FILE:
+        return st.text_input("File", key="task_path", placeholder="/path/to/task.json or .csv")
+    return name
+
+
+def policy_switch(device: str) -> None:
+    """Draw the three policies of the paper, and the rest behind More."""
+    main = choices.policies(device)
+    st.segmented_control(
+        "Precision",
+        [*main, "more"],
+        key="policy",
+        format_func=lambda name: choices.SHORT.get(name, "More"),
+        required=True,
+        width="stretch",
+        help=HELP["policy"],
+    )
+    if st.session_state["policy"] == "more":
+        rest = [entry.name for entry in catalog.POLICIES if entry.name not in main]
+        titles = {entry.name: entry.title for entry in catalog.POLICIES}
+        st.selectbox(
+            "Policy",
+            rest,
+            key="policy_more",
+            format_func=lambda name: titles.get(str(name), str(name)),
+            accept_new_options=True,
+            label_visibility="collapsed",
+        )
+    name = st.session_state["policy"]
+    name = st.session_state["policy_more"] if name == "more" else name
+    entry = next((entry for entry in catalog.POLICIES if entry.name == name), None)
+    st.caption(entry.description if entry else "A policy file, in the form of the named ones.")
+
+
+def threshold_box(
+    metric: str, absolute: bool, *, on_slide: Callable[[], None], on_type: Callable[[], None]
+) -> None:
+    """Draw slider and exact box, bound to each other, and the sentence that says what it does."""
+    slider, box = st.columns([2.1, 1], vertical_alignment="bottom")
+    slider.select_slider(
+        "Threshold τ",
+        choices.THRESHOLDS,
+        key="tau_slider",
+        format_func=lambda x: f"{x:g}",
+        on_change=on_slide,
+        help=HELP["tau"],
+    )
+    box.text_input("Exact", key="tau", on_change=on_type, label_visibility="collapsed")
+    entry = catalog.find(catalog.METRICS, metric, kind="metric")
+    try:
+        value = check_threshold(st.session_state["tau"])
+    except Exception:  # the page shows the reason; here only the sentence is left out
+        st.caption("An edge stays if cutting it costs at least τ.")
+        return
+    change = "changes" if absolute else "raises"
+    st.caption(
+        f"An edge is removed if cutting it {change} the {entry.title} by less than "
+        f"**{value:g} {entry.unit}**."
+    )
+
+
+def knob_box(name: str, field: Any) -> None:
+    """Draw one knob, by its type and limits alone."""
+    key, label = f"knob_{name}", name.replace("_", " ").capitalize()
+    extra = field.json_schema_extra
+    if "choices" in extra:
+        entries = getattr(catalog, extra["choices"])
+        titles = {entry.name: entry.title for entry in entries}
+        st.selectbox(
+            label, list(titles), key=key, format_func=titles.__getitem__, help=field.description
+        )
+    elif field.annotation is bool:
+        st.toggle(label, key=key, help=field.description)
+    elif int in (field.annotation, *get_args(field.annotation)):
+        st.number_input(
+            label, key=key, step=1, min_value=_least(field), help=field.description,
+            placeholder="automatic",
+        )  # fmt: skip
+    elif float in (field.annotation, *get_args(field.annotation)):
+        st.number_input(
+            label, key=key, min_value=0.0, step=0.5, help=field.description, placeholder="automatic"
+        )
+    else:
+        st.text_input(label, key=key, help=field.description)
+
+
+def _least(field: Any) -> int | None:
+    return next((int(limit.ge) for limit in field.metadata if hasattr(limit, "ge")), None)

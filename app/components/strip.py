@@ -1,0 +1,49 @@
+"""The one line that says what goes on, with what can be done about it."""
+
+from html import escape
+
+import streamlit as st
+
+from status import Status
+
+MARKS = {"running": "●", "paused": "❚❚", "finished": "✓", "failed": "✕", "recording": "▷"}
+
+
+def strip(status: Status, settings: str) -> str | None:
+    """Draw the strip; return the button pressed: ``pause continue stop resume`` or None."""
+    with st.container(key="strip", horizontal=True, vertical_alignment="center"):
+        st.html(
+            f'<div class="strip" data-kind="{status.kind}" role="status">'
+            f'<b><i aria-hidden="true">{MARKS.get(status.kind, "○")}</i> {escape(status.title)}</b>'
+            f"<span>{escape(settings)}</span><em>{escape(status.detail)}</em></div>",
+            width="stretch",
+        )
+        pressed = None
+        for name, label, icon in _buttons(status.kind):
+            if st.button(label, key=f"do-{name}", icon=f":material/{icon}:", width="content"):
+                pressed = name
+    if status.error:
+        explain(status.error)
+    return pressed
+
+
+def _buttons(kind: str) -> list[tuple[str, str, str]]:
+    stop = ("stop", "Stop and keep", "stop")
+    if kind == "running":
+        return [("pause", "Pause", "pause"), stop]
+    if kind == "paused":
+        return [("continue", "Continue", "play_arrow"), stop]
+    if kind in ("queued", "loading"):
+        return [("stop", "Stop", "stop")]
+    if kind in ("stopped", "failed", "interrupted"):
+        return [("resume", "Resume", "resume")]
+    return []
+
+
+def explain(error: dict[str, str]) -> None:
+    """Draw an error: what happened, why, how to fix it."""
+    parts = {name: escape(error.get(name, "")) for name in ("what", "why", "fix")}
+    st.html(
+        f'<div class="problem-card" role="alert"><b>{parts["what"]}</b>'
+        f"<p><i>Why</i>{parts['why']}</p><p><i>What to do</i>{parts['fix']}</p></div>"
+    )

@@ -1,0 +1,48 @@
+"""One example of the chosen task: clean and corrupt prompt with the tokens that differ marked."""
+
+from html import escape
+
+import streamlit as st
+
+from choices import TaskCard
+from pahq.tasks.preview import ShownPair
+
+MOST_TOKENS = 44  # of a long prompt, its end is shown: there the answer is read
+MOST_ANSWERS = 4
+
+
+def task_card(card: TaskCard) -> None:
+    """Draw the card."""
+    parts = [f"<p>{escape(card.sentence)}</p>"]
+    if card.pair:
+        parts += [_prompt("clean", card.pair), _prompt("corrupt", card.pair)]
+        if card.pair.wrong:
+            parts.append(f'<p class="known">Wrong would be {_words(card.pair.wrong)}.</p>')
+    if card.borrowed and card.pair:
+        parts.append(f'<p class="known">Shown in the words of {escape(card.borrowed)}.</p>')
+    if card.problem:
+        parts.append(f'<p class="problem">{escape(card.problem["what"])}</p>')
+        parts.append(f'<p class="known">{escape(card.problem["fix"])}</p>')
+    if card.known:
+        parts.append(f'<p class="known"><b>Known circuit</b> {escape(card.known)}</p>')
+    st.html(f'<div class="task-card">{"".join(parts)}</div>')
+
+
+def _prompt(kind: str, pair: ShownPair) -> str:
+    tokens = list(zip(getattr(pair, kind), pair.differs, strict=True))
+    cut = "… " if len(tokens) > MOST_TOKENS else ""
+    words = "".join(
+        f"<mark>{_visible(word)}</mark>" if differs else _visible(word)
+        for word, differs in tokens[-MOST_TOKENS:]
+    )
+    answer = f' <u title="right answer">{_words(pair.answers)}</u>' if kind == "clean" else ""
+    return f'<div class="prompt"><i>{kind}</i><span>{cut}{words}{answer}</span></div>'
+
+
+def _visible(word: str) -> str:
+    return escape(word).replace("\n", "↵\n")
+
+
+def _words(words: tuple[str, ...]) -> str:
+    more = f" … ({len(words)})" if len(words) > MOST_ANSWERS else ""
+    return escape(", ".join(word.strip() or "␣" for word in words[:MOST_ANSWERS])) + more

@@ -1,0 +1,294 @@
+"""What the page remembers: session state, the URL and the one worker. Nothing else touches them."""
+
+import contextlib
+import os
+import re
+from typing import Any
+
+import psutil
+import streamlit as st
+
+import choices
+from live import Tail
+from pahq import catalog
+from pahq.errors import PahqError, UsageError
+from pahq.paths import recordings_dir, runs_dir
+from pahq.runs import store
+from pahq.runs.client import SESSION, Job, WorkerClient
+from pahq.runs.config import RunConfig, check_threshold, knobs, make_config
+from pahq.runs.store import RunFolder
+from status import Status, status_of
+
+SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # a run's id is a name, never a path
+SPECIAL = ("model", "task", "threshold", "policy")  # knobs with a control of their own
+DEFAULTS: dict[str, Any] = {
+    "model": "tiny-gpt", "model_path": "", "task": "ioi", "task_path": "", "policy": "pahq-int8",
+    "policy_more": "", "tau": "0.01", "tau_slider": 0.01,
+}  # fmt: skip
+WITHOUT_A_CHECK = ("threshold", "order", "absolute", "method", "memory_limit", "batch_size")
+
+
+@st.cache_resource(show_spinner=False)
+def worker() -> WorkerClient:
+    """Return the server's one worker; the first page that is opened starts it."""
+    return WorkerClient(session=os.environ.get("PAHQ_SESSION", SESSION))
+
+
+# Settings ---------------------------------------------------------------------------------------
+
+
+def seed() -> None:
+    """Fill the form once a session: from the URL, else from the run shown, else with defaults."""
+    if "model" in st.session_state:
+        return
+    values = dict(DEFAULTS)
+    values |= {f"knob_{name}": field.default for name, field in advanced().items()}
+    run = find(st.query_params.get("run"))
+    if run is not None:
+        with contextlib.suppress(UsageError):
+            values |= _from_config(run.config)
+    for name, text in st.query_params.items():
+        values |= _from_url(name, text)
+    for key, value in values.items():
+        st.session_state.setdefault(key, value)
+
+
+def advanced() -> dict[str, Any]:
+    """Return the knobs without a control of their own; a new knob appears by itself."""
+    return {name: field for name, field in knobs().items() if name not in SPECIAL}
+
+
+def _from_url(name: str, text: str) -> dict[str, Any]:
+    """Return what one parameter of the URL sets; whatever is not a known value is ignored."""
+    lists = {"model": catalog.MODELS, "task": catalog.TASKS, "policy": catalog.POLICIES}
+    if name in lists and any(entry.name == text for entry in lists[name]):
+        return _policy(text) if name == "policy" else {name: text}
+    if name == "tau":
+        try:
+            return _tau(check_threshold(text))
+        except UsageError:
+            return {}
+    return {}
+
+
+def _from_config(config: RunConfig) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    known = catalog.model_or_none(config.model) is not None
+    values |= {"model": config.model} if known else {"model": choices.DIRECTORY}
+    values |= {} if known else {"model_path": config.model}
+    known = catalog.task_or_none(config.task) is not None
+    values |= {"task": config.task} if known else {"task": choices.FILE, "task_path": config.task}
+    values |= _tau(config.threshold) | _policy(config.policy)
+    return values | {f"knob_{name}": getattr(config, name) for name in advanced()}
+
+
+def _policy(name: str) -> dict[str, Any]:
+    main = name in choices.SHORT
+    return {"policy": name if main else "more", "policy_more": "" if main else name}
+
+
+def _tau(value: float) -> dict[str, Any]:
+    nearest = min(choices.THRESHOLDS, key=lambda step: abs(step - value))
+    return {"tau": f"{value:g}", "tau_slider": nearest}
+
+
+def slider_moved() -> None:
+    """Write the slider's threshold into the box."""
+    st.session_state["tau"] = f"{st.session_state['tau_slider']:g}"
+
+
+def box_changed() -> None:
+    """Move the slider to the step nearest to the box."""
+    try:
+        value = check_threshold(st.session_state["tau"])
+    except UsageError:
+        return
+    st.session_state["tau_slider"] = _tau(value)["tau_slider"]
+
+
+def config() -> RunConfig:
+    """Return the form as a checked config.
+
+    Raises:
+        UsageError: for what cannot be used.
+    """
+    form = st.session_state
+    settings = {name: form[f"knob_{name}"] for name in advanced()}
+    settings["model"] = form["model_path"] if form["model"] == choices.DIRECTORY else form["model"]
+    settings["task"] = form["task_path"] if form["task"] == choices.FILE else form["task"]
+    settings["policy"] = form["policy_more"] if form["policy"] == "more" else form["policy"]
+    for name, what in (("model", "directory"), ("task", "file"), ("policy", "policy")):
+        if not settings[name]:
+            raise UsageError(
+                f"No {what} is given.", why=f"the {name} is still empty", fix=f"fill in the {what}"
+            )
+    return make_config(threshold=form["tau"], **settings)
+
+
+# Runs -------------------------------------------------------------------------------------------
+
+
+def recordings() -> list[RunFolder]:
+    """Return the recorded runs: those of this user, then the shipped ones."""
+    found: list[RunFolder] = []
+    for base in (runs_dir().parent / "recordings", recordings_dir()):
+        if base.is_dir():
+            paths = sorted(p for p in base.iterdir() if (p / "config.json").is_file())
+            found += [RunFolder(path) for path in paths]
+    return found
+
+
+def find(name: str | None) -> RunFolder | None:
+    """Return the run or recording of this id, or None."""
+    if not name or not SAFE_ID.fullmatch(name):
+        return None
+    own = runs_dir() / name
+    if (own / "config.json").is_file():
+        return RunFolder(own)
+    return next((run for run in recordings() if run.id == name), None)
+
+
+def shown() -> RunFolder | None:
+    """Return the run on screen: that of the URL, else one in work, else the first recording."""
+    run = find(st.query_params.get("run"))
+    if run is not None:
+        return run
+    working = worker().unfinished()
+    if working:
+        return find(os.path.basename(working[-1].request["folder"]))
+    return next(iter(recordings()), None)
+
+
+def is_recording(run: RunFolder) -> bool:
+    """Return whether the run was recorded, not computed here."""
+    return run.path.parent.name == "recordings"
+
+
+def start() -> None:
+    """Start a run with the form's settings and show it; refuse with the reason."""
+    st.session_state.pop("refused", None)
+    try:
+        run = store.create(config())
+    except PahqError as error:
+        st.session_state["refused"] = error.as_dict()
+        return
+    worker().run(run)
+    show(run)
+
+
+def refused() -> dict[str, str] | None:
+    """Return why the last Run was refused."""
+    return st.session_state.get("refused")
+
+
+def resume(run: RunFolder) -> None:
+    """Go on with a run that was stopped or has failed."""
+    worker().run(run)
+    st.session_state.pop("tail", None)
+
+
+def show(run: RunFolder) -> None:
+    """Put a run on screen."""
+    for name in ("node", "edge", "step"):
+        st.query_params.pop(name, None)
+    st.query_params["run"] = run.id
+
+
+def job(run: RunFolder) -> Job | None:
+    """Return this server's job of a run."""
+    return worker().job_of(run)
+
+
+def status(run: RunFolder | None, tail: Tail | None) -> Status:
+    """Return what to say about a run."""
+    if run is None or tail is None:
+        return Status("empty", "Nothing to show yet", "Press Run to find a circuit.")
+    ahead = [j.request["folder"] for j in worker().unfinished()]
+    place = ahead.index(str(run.path)) if str(run.path) in ahead else 0
+    return status_of(
+        tail.feed, state=run.state, job=job(run), ahead=place, recording=is_recording(run)
+    )
+
+
+def memory(run: RunFolder) -> int | None:
+    """Return the bytes that the process of a run in work holds."""
+    state = run.state
+    if state is None or state.over:
+        return None
+    try:
+        return psutil.Process(state.pid).memory_info().rss
+    except psutil.Error:
+        return None
+
+
+def tail(run: RunFolder) -> Tail:
+    """Return this session's place in the run's log, read up to now."""
+    found = st.session_state.get("tail")
+    if found is None or found.folder != run:
+        found = st.session_state["tail"] = Tail(run)
+    found.read()
+    return found
+
+
+# What the reader looks at -----------------------------------------------------------------------
+
+
+def looked(key: str) -> None:
+    """Copy what the reader selected in the picture to the URL."""
+    look = (st.session_state.get(key) or {}).get("look") or {}
+    if look.get("run") != st.query_params.get("run", look.get("run")):
+        return
+    for name in ("node", "edge", "step"):
+        value = look.get(name)
+        if value is None:
+            st.query_params.pop(name, None)
+        else:
+            st.query_params[name] = str(value)
+
+
+def resync() -> None:
+    """Send the whole log again: the browser has lost rows."""
+    if "tail" in st.session_state:
+        st.session_state["tail"].resync()
+
+
+def initial_look() -> dict[str, Any]:
+    """Return what the URL asks to be selected."""
+    found: dict[str, Any] = {}
+    node = st.query_params.get("node", "")
+    if re.fullmatch(r"(a\d+\.h\d+|m\d+|input|logits)", node):
+        found["node"] = node
+    for name in ("edge", "step"):
+        if st.query_params.get(name, "").isdecimal():
+            found[name] = int(st.query_params[name])
+    return found
+
+
+def write_url() -> None:
+    """Keep the settings in the URL, so that it can be bookmarked."""
+    form = st.session_state
+    policy = form["policy_more"] if form["policy"] == "more" else form["policy"]
+    settings = {"model": form["model"], "task": form["task"], "policy": policy, "tau": form["tau"]}
+    for name, value in settings.items():
+        if str(value) != str(DEFAULTS[name]) and value:
+            st.query_params[name] = str(value)
+        else:
+            st.query_params.pop(name, None)
+
+
+# The check before a search ----------------------------------------------------------------------
+
+
+def check() -> Job | None:
+    """Return the check of the present settings; ask for it once, while the worker is free."""
+    try:
+        settings = config()
+    except PahqError:
+        return None
+    if not choices.model_facts(settings.model).ready:
+        return None
+    key = settings.model_dump_json(exclude=set(WITHOUT_A_CHECK))
+    checks: dict[str, Job] = st.session_state.setdefault("checks", {})
+    if key not in checks and worker().ready and not worker().busy:
+        checks[key] = worker().check(settings)
+    return checks.get(key)

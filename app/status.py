@@ -1,0 +1,132 @@
+"""What to say about the run that is shown. Pure: a run's files and its job in, words out."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from pahq import catalog
+from pahq.runs.client import Job
+from pahq.runs.config import RunConfig
+from pahq.runs.store import State
+from pahq.viz.feed import Feed
+
+
+@dataclass(frozen=True)
+class Status:
+    """The state of a run, ready to be shown.
+
+    Attributes:
+        kind: ``empty recording queued loading running paused stopping stopped finished failed
+            interrupted stale``.
+        title: one or two words.
+        detail: the rest of the line.
+        error: what, why, fix where something went wrong.
+        live: more is coming.
+    """
+
+    kind: str
+    title: str
+    detail: str = ""
+    error: dict[str, str] | None = None
+    live: bool = False
+
+
+LOADING = {
+    "loading": "Loading the model",
+    "checking": "Checking that the model is reproduced exactly",
+    "searching": "Measuring the first damage",
+    "evaluating": "Evaluating the circuit",
+}
+
+
+def status_of(
+    feed: Feed, *, state: State | None, job: Job | None, ahead: int = 0, recording: bool = False
+) -> Status:
+    """Return the state of one run. ``ahead`` runs are computed before it."""
+    share = f"{feed.decided / max(feed.header['edges'], 1):.0%}" if feed.header else ""
+    if recording:
+        return Status("recording", "This is a recording.", "Press Run to compute it yourself.")
+    if job is not None and not job.over:
+        return _in_work(feed, state, job, ahead, share)
+    ending = (feed.ending or {}).get("type")
+    error = (feed.ending or {}).get("error") or (job.error if job else None)
+    if ending == "run_finished":
+        return Status("finished", "Finished", sentence(feed))
+    if ending == "run_failed" or error:
+        return Status("failed", "Failed", f"after {share}" if share else "", error)
+    if ending == "run_stopped":
+        return Status(
+            "stopped", "Stopped", f"{share} decided; the rest counts as kept. Nothing is lost."
+        )
+    if state is not None and not state.over:
+        if state.stale:
+            stuck = {
+                "what": "The process that computes this run does not respond.",
+                "why": f"process {state.pid} has not written for more than ten seconds",
+                "fix": "wait, or end that process and press Resume",
+            }
+            return Status("stale", "Not responding", share, stuck, live=True)
+        return Status("running", "Running", _progress(feed, share), live=True)
+    if feed.header is None and state is None:
+        return Status("loading", "Starting", live=job is not None)
+    return Status("interrupted", "Interrupted", f"at {share or 'the start'}; it can be resumed.")
+
+
+def _in_work(feed: Feed, state: State | None, job: Job, ahead: int, share: str) -> Status:
+    if job.phase == "queued" and ahead:
+        plural = "s" if ahead > 1 else ""
+        return Status("queued", "Queued", f"{ahead} run{plural} before it", live=True)
+    if job.phase == "stopping":
+        return Status("stopping", "Stopping", "finishing the decision in work", live=True)
+    if feed.decided == 0 or (state is not None and state.phase == "evaluating"):
+        phase = state.phase if state is not None else "queued"
+        what = LOADING.get(phase, "Waiting for the worker: it is loading torch")
+        return Status("loading", what, (state.detail if state else "") or "", live=True)
+    if job.phase == "paused":
+        return Status("paused", "Paused", f"at {share}", live=True)
+    return Status("running", "Running", _progress(feed, share), live=True)
+
+
+def _progress(feed: Feed, share: str) -> str:
+    if feed.header is None or feed.decided == 0:
+        return ""
+    left = feed.last_t * (feed.header["edges"] - feed.decided) / feed.decided
+    return f"{where(feed)}, {share}, about {spoken_time(left)} left"
+
+
+def where(feed: Feed) -> str:
+    """Return the component that is tested now, in words."""
+    for row in reversed(feed.rows):
+        if row[0] == "r":
+            name = row[1].partition("<")[0]
+            if name.startswith("a"):
+                layer, head = name[1:].split(".")
+                return f"layer {layer} head {head.lstrip('hkv')}"
+            return f"MLP of layer {name[1:]}" if name.startswith("m") else name
+    return "beginning"
+
+
+def spoken_time(seconds: float) -> str:
+    """Return a duration as people say it."""
+    if seconds < 90:
+        return f"{max(round(seconds), 1)} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def sentence(feed: Feed) -> str:
+    """Return the outcome of a finished run in one sentence."""
+    summary: dict[str, Any] = (feed.ending or {}).get("summary") or {}
+    kept, total = summary.get("edges_kept", feed.kept), summary.get("edges_total", feed.decided)
+    text = f"{kept:,} of {total:,} edges kept"
+    if "wall_s" in summary:
+        text += f" in {spoken_time(summary['wall_s'])}"
+    near = summary.get("near_threshold")
+    count = len(near) if isinstance(near, list) else near
+    return text + (f"; {count} decided within 1e-5 of τ" if count else "")
+
+
+def settings_line(config: RunConfig) -> str:
+    """Return a run's settings as the strip shows them."""
+    policy = next((p.title for p in catalog.POLICIES if p.name == config.policy), config.policy)
+    task = config.task.rpartition("/")[2]
+    model = config.model.rstrip("/").rpartition("/")[2]
+    return f"{task} · {model} · {policy} · τ {config.threshold:g}"

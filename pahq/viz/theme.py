@@ -1,0 +1,114 @@
+"""Colours and glyphs, in one place for the app's drawing and for exported figures.
+
+Every fact that has a colour also has a shape, a dash, a width or a letter. Colours are those of
+Okabe and Ito, darkened on white where the original has less than 3:1 contrast.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+WIDTHS = (0.7, 1.1, 1.6, 2.2, 2.9, 3.7, 4.6, 5.6)  # px of an edge, in bins of sqrt(|effect|)
+SYMBOLS = {"head": "square", "mlp": "diamond", "input": "triangle-up", "logits": "triangle-down"}
+BORDERLINE = 0.2  # an effect within 20% of the threshold: could have gone the other way
+BITS = {"fp32": 32, "bf16": 16, "fp16": 16, "fp8-e4m3": 8, "fp8-e5m2": 8, "int8": 8, "int4": 4}
+
+
+@dataclass(frozen=True)
+class Theme:
+    """One colour scheme.
+
+    Attributes:
+        name: ``light`` or ``dark``.
+        surface: behind a picture.
+        band: every other layer's background.
+        ink: text and the outline of what is in the circuit.
+        muted: labels.
+        faint: undecided outlines and guide lines; 3:1 is not needed, shape carries the fact.
+        template: plotly's template for exports.
+        bits: number of bits -> fill; more bits stand out more from the surface.
+        bits_ink: number of bits -> colour of the letter on that fill.
+        reads: kind of receiver -> colour of the edge into it.
+        sign: ``up`` (cutting it hurts) and ``down`` (cutting it helps).
+        order: first and last colour of "order found".
+        accent: focus ring and selection.
+    """
+
+    name: str
+    surface: str
+    band: str
+    ink: str
+    muted: str
+    faint: str
+    template: str
+    bits: dict[str, str]
+    bits_ink: dict[str, str]
+    reads: dict[str, str]
+    sign: dict[str, str]
+    order: tuple[str, ...]
+    accent: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the theme as JSON."""
+        return asdict(self)
+
+
+LIGHT = Theme(
+    name="light",
+    surface="#ffffff",
+    band="#f5f7f9",
+    ink="#16202b",
+    muted="#5a6672",
+    faint="#b3bdc7",
+    template="plotly_white",
+    bits={"32": "#0b4a7a", "16": "#4389bb", "8": "#a5cde6", "4": "#dcebf6"},
+    bits_ink={"32": "#ffffff", "16": "#ffffff", "8": "#10314a", "4": "#10314a"},
+    reads={"q": "#c26a00", "k": "#2487c0", "v": "#00805c", "mlp": "#ad4d85", "logits": "#3d4a57"},
+    sign={"up": "#0072b2", "down": "#d55e00"},
+    order=("#9fb4c7", "#5d8fb8", "#2a6ca3", "#0b4a7a", "#06263f"),
+    accent="#d55e00",
+)
+DARK = Theme(
+    name="dark",
+    surface="#141a21",
+    band="#19212a",
+    ink="#e8edf2",
+    muted="#9aa7b4",
+    faint="#4b5866",
+    template="plotly_dark",
+    bits={"32": "#a8d8fa", "16": "#5a9fd0", "8": "#2c5f86", "4": "#20384c"},
+    bits_ink={"32": "#0b2236", "16": "#07182a", "8": "#eaf4fc", "4": "#d5e6f3"},
+    reads={"q": "#e69f00", "k": "#56b4e9", "v": "#2fc796", "mlp": "#dd8fbd", "logits": "#c3ccd6"},
+    sign={"up": "#56b4e9", "down": "#f0823c"},
+    order=("#3a4c5d", "#426e91", "#5a9fd0", "#a8d8fa", "#eef8ff"),
+    accent="#f0a03c",
+)
+THEMES = {"light": LIGHT, "dark": DARK}
+
+
+def bits(fmt: str) -> int:
+    """Return the number of bits of a format; 32 for one this version does not know."""
+    return BITS.get(fmt, 32)
+
+
+def width_bin(effect: float, *, largest: float) -> int:
+    """Return which of ``WIDTHS`` an edge gets: its square root, relative to the largest effect."""
+    if largest <= 0:
+        return 0
+    share = min(abs(effect) / largest, 1.0) ** 0.5
+    return min(int(share * len(WIDTHS)), len(WIDTHS) - 1)
+
+
+def borderline(effect: float, *, threshold: float) -> bool:
+    """Return whether the effect lies within 20% of the threshold."""
+    return abs(abs(effect) - threshold) <= BORDERLINE * threshold
+
+
+def encoding() -> dict[str, Any]:
+    """Return all of the above as the browser needs it."""
+    return {
+        "themes": {name: theme.as_dict() for name, theme in THEMES.items()},
+        "widths": list(WIDTHS),
+        "symbols": SYMBOLS,
+        "borderline": BORDERLINE,
+        "bits": BITS,
+    }
