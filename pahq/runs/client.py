@@ -175,8 +175,10 @@ class WorkerClient:
         for line in process.stdout:
             with suppress(ValueError), self._lock:
                 self._take(json.loads(line))
-        process.stdout.close()
         code = process.wait()
+        process.stdout.close()
+        with suppress(OSError):  # what was not yet sent finds no reader
+            process.stdin.close() if process.stdin else None
         with self._lock:
             self._died(code)
 

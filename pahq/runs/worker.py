@@ -25,7 +25,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol, TextIO
+from typing import Any, Protocol, TextIO, runtime_checkable
 
 from pahq.discovery.events import RunFailed, to_line
 from pahq.errors import PahqError
@@ -39,6 +39,7 @@ PAUSE_LOOKS = 0.05  # seconds between looks at whether a pause is over
 Message = dict[str, Any]
 
 
+@runtime_checkable
 class Computing(Protocol):
     """What the worker needs of ``pahq.runs.pipeline.Session``."""
 

@@ -40,7 +40,7 @@ class Layout:
     @property
     def width(self) -> float:
         """Slots from left to right; the MLP has its own."""
-        return self.shape.n_heads + (1 if self.shape.mlp else 0)
+        return float(self.shape.n_heads + (1 if self.shape.mlp else 0))
 
     @property
     def height(self) -> float:
@@ -87,12 +87,11 @@ class Layout:
     @property
     def cells(self) -> dict[str, tuple[float, float]]:
         """Precision map: component -> (column, row). Input is row 0, logits the top row."""
-        top = self.shape.n_layers + 1
-        row = {"input": 0, "logits": top}
+        ends = {"input": 0.0, "logits": self.shape.n_layers + 1.0}
         return {
-            node.name: (node.slot, row.get(node.kind, node.layer + 1))
-            if node.kind in ("head", "mlp")
-            else (self.middle, row[node.kind])
+            node.name: (self.middle, ends[node.kind])
+            if node.kind in ends
+            else (float(node.slot), node.layer + 1.0)
             for node in self.nodes
         }
 

@@ -1,0 +1,61 @@
+import pytest
+
+from pahq import catalog
+from pahq.viz.theme import BITS, THEMES, WIDTHS, bits, borderline, encoding, width_bin
+
+
+def luminance(colour):
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(a, b):
+    high, low = sorted((luminance(a), luminance(b)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("name", ["light", "dark"])
+def test_marks_and_text_can_be_told_from_the_background(name):
+    theme = THEMES[name]
+    for colour in [*theme.reads.values(), *theme.sign.values(), theme.accent]:
+        assert contrast(colour, theme.surface) >= 3, colour
+    assert contrast(theme.ink, theme.surface) >= 7
+    assert contrast(theme.muted, theme.band) >= 4.5
+
+
+@pytest.mark.parametrize("name", ["light", "dark"])
+def test_letters_can_be_read_on_every_shade(name):
+    theme = THEMES[name]
+    for width, fill in theme.bits.items():
+        assert contrast(theme.bits_ink[width], fill) >= 3.5, width
+
+
+@pytest.mark.parametrize("name", ["light", "dark"])
+def test_more_bits_stand_out_more(name):
+    theme = THEMES[name]
+    ramp = [contrast(theme.bits[w], theme.surface) for w in ("4", "8", "16", "32")]
+    assert ramp == sorted(ramp)
+
+
+def test_every_format_has_its_bits():
+    assert {entry.name: entry.bits for entry in catalog.FORMATS} == BITS
+    assert bits("from the future") == 32
+
+
+def test_widths_grow_with_the_effect_and_stay_in_range():
+    bins = [width_bin(effect, largest=1.0) for effect in (0.0, 0.01, 0.25, 1.0, 9.0)]
+    assert bins == sorted(bins)
+    assert bins[0] == 0
+    assert bins[-1] == len(WIDTHS) - 1
+    assert width_bin(1.0, largest=0.0) == 0
+
+
+def test_an_effect_within_a_fifth_of_the_threshold_is_borderline():
+    assert borderline(0.0119, threshold=0.01)
+    assert borderline(-0.0085, threshold=0.01)
+    assert not borderline(0.013, threshold=0.01)
+
+
+def test_the_browser_gets_plain_values():
+    assert set(encoding()["themes"]) == {"light", "dark"}
