@@ -1,0 +1,15 @@
+"""pahq: find the circuit that does a task inside a transformer, exactly and fast.
+
+``run`` searches, ``load`` opens a run that was made before. Importing pahq does not import torch.
+"""
+
+import os
+
+# Spinning threads cost a search on a busy machine a factor of a hundred (measured, 2 cores): every
+# small product waits for a sibling that is not running. Must be set before torch is imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+from pahq.library import Run, load, run
+
+__all__ = ["Run", "load", "run"]
+__version__ = "0.1.0"

@@ -144,3 +144,18 @@ def _masked_mean(
 ) -> Tensor:
     found, present = _gather(values.double(), ids)
     return (found * present).sum(dim=-1) / present.sum(dim=-1)
+
+
+def solved(targets: Targets) -> Float[Tensor, " target"]:
+    """Return 1 where the full model does the task, else 0.
+
+    With wrong answers named: the right ones are together more likely. Without: the most likely
+    token is an answer. NaN where the task names no answers.
+    """
+    batch, log_probs = targets.batch, targets.log_probs
+    right, named = _gather(log_probs.exp(), batch.answers)
+    wrong, contrasted = _gather(log_probs.exp(), batch.wrong)
+    prefers = (right * named).sum(-1) > (wrong * contrasted).sum(-1)
+    hits = (log_probs.argmax(-1, keepdim=True) == batch.answers).any(-1)
+    result = torch.where(contrasted.any(-1), prefers, hits).double()
+    return result.masked_fill(~named.any(-1), torch.nan)

@@ -13,9 +13,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
 from pahq import catalog
-from pahq.errors import BadModel, UnknownName
+from pahq.errors import BadModel
+from pahq.models.locate import find_directory
 from pahq.models.weights import ModelWeights, take_weights
-from pahq.paths import models_dir
 from pahq.tokenizer import Tokenizer
 
 NATIVE_TYPE = "pahq-attn-only"
@@ -68,31 +68,6 @@ def wrap_bridge(bridge: Any, *, device: torch.device) -> LoadedModel:
     fast = getattr(getattr(bridge, "tokenizer", None), "backend_tokenizer", None)
     tokenizer = Tokenizer(fast, bos=bridge.tokenizer.bos_token) if fast is not None else None
     return _loaded(str(bridge.cfg.model_name), bridge, device, tokenizer, digest.hexdigest())
-
-
-def find_directory(name: str) -> Path | None:
-    """Return the directory of a shipped or local model; None for a name of the hub.
-
-    Raises:
-        UnknownName: for a name that is none of these.
-    """
-    entry = catalog.model_or_none(name)
-    if entry is not None:
-        return models_dir() / name if entry.source == "shipped" else None
-    path = Path(name).expanduser()
-    if path.is_dir():
-        return path.resolve()
-    if name.count("/") == 1 and not name.startswith((".", "/", "~")):
-        return None  # owner/model, as the hub writes it
-    try:
-        catalog.find(catalog.MODELS, name, kind="model")
-    except UnknownName as error:
-        raise UnknownName(
-            error.what,
-            why=f"neither a directory nor one of: {error.why.removeprefix('known are: ')}",
-            fix=error.fix,
-        ) from None
-    return None
 
 
 def _loaded(

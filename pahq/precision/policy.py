@@ -47,9 +47,9 @@ class Policy:
 
     def background(self, graph: Graph) -> dict[str, str]:
         """Return the format of every component when nothing is under test."""
+        by_kind = {kind: str(getattr(self, kind)) for kind in KINDS}
         return {
-            name: self.components.get(name, getattr(self, kind_of(name)))
-            for name in graph.components
+            name: self.components.get(name, by_kind[kind_of(name)]) for name in graph.components
         }
 
     def raised(self, graph: Graph, focus: str) -> dict[str, str]:

@@ -118,6 +118,11 @@ class RunFolder:
         block = block[: block.rfind(b"\n") + 1]
         return list(_parsed(block)), offset + len(block)
 
+    def last_time(self) -> float:
+        """Return the seconds of search at the last event; 0.0 before the first."""
+        records = self.records()[0]
+        return float(records[-1].get("t", 0.0)) if records else 0.0
+
     def events(self) -> list[Event]:
         """Return every event that this version knows."""
         found = (from_record(record) for record in self.records()[0])
@@ -184,13 +189,8 @@ def create(config: RunConfig, *, out: Path | None = None) -> RunFolder:
     Raises:
         BadRunFolder: if ``out`` already holds a run or cannot be made.
     """
+    check_free(out)
     path = out if out is not None else runs_dir() / new_id(config)
-    if (path / "config.json").exists() or (path / "events.jsonl").exists():
-        raise BadRunFolder(
-            f"{path} already holds a run.",
-            why="a run is never overwritten",
-            fix=f"finish it with `pahq resume {path}`, or give another --out",
-        )
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -200,6 +200,20 @@ def create(config: RunConfig, *, out: Path | None = None) -> RunFolder:
     folder = RunFolder(path)
     folder.write_text("config.json", config.as_json())
     return folder
+
+
+def check_free(out: Path | None) -> None:
+    """Refuse a folder that already holds a run.
+
+    Raises:
+        BadRunFolder: with the hint to resume it.
+    """
+    if out is not None and ((out / "config.json").exists() or (out / "events.jsonl").exists()):
+        raise BadRunFolder(
+            f"{out} already holds a run.",
+            why="a run is never overwritten",
+            fix=f"finish it with `pahq resume {out}`, or give another --out",
+        )
 
 
 def new_id(config: RunConfig) -> str:

@@ -65,6 +65,5 @@ def _batch(pairs: list[EncodedPair], *, total: int) -> PromptBatch:
 
 def _filled(lists: list[tuple[int, ...]]) -> Tensor:
     width = max(map(len, lists))
-    return torch.tensor([[*ids, *[NO_TOKEN] * (width - len(ids))] for ids in lists]).reshape(
-        len(lists), width
-    )
+    filled = [[*ids, *[NO_TOKEN] * (width - len(ids))] for ids in lists]
+    return torch.tensor(filled, dtype=torch.long).reshape(len(lists), width)

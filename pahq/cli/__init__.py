@@ -1,0 +1,42 @@
+"""The ``pahq`` command. Exit 0 done, 1 the run failed, 2 wrong usage or input, 130 interrupted."""
+
+import os
+import subprocess
+import sys
+
+import typer
+
+from pahq.cli import catalogs, runs
+from pahq.errors import PahqError
+from pahq.paths import part
+
+app = typer.Typer(
+    help="Find the circuit that does a task inside a transformer.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+catalogs.add_to(app)
+runs.add_to(app)
+
+
+@app.command("app", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def open_app(context: typer.Context) -> None:
+    """Open the app in a browser; further options go to Streamlit."""
+    command = [sys.executable, "-m", "streamlit", "run", str(part("app") / "main.py")]
+    raise typer.Exit(subprocess.call([*command, *context.args]))
+
+
+def main() -> None:
+    """Run the command line; a mistake gets one message, never a traceback."""
+    try:
+        app()
+    except PahqError as error:
+        print(f"pahq: {error}", file=sys.stderr)
+        sys.exit(error.exit_status)
+    except KeyboardInterrupt:
+        print("pahq: interrupted", file=sys.stderr)
+        sys.exit(runs.INTERRUPTED)
+    except BrokenPipeError:  # `pahq show ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)

@@ -1,0 +1,91 @@
+"""``pahq models``, ``tasks``, ``policies`` ...: what there is to choose from."""
+
+import json
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from pahq import catalog
+from pahq.catalog import Entry
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add a command for each list of the catalog."""
+    for name, entries, what in (
+        ("models", catalog.MODELS, "Models: shipped ones are ready, hub ones need a download."),
+        ("policies", catalog.POLICIES, "Precision policies: which component in which format."),
+        ("methods", catalog.METHODS, "Methods of choosing edges."),
+        ("metrics", catalog.METRICS, "Metrics: what counts as damage. Higher is worse."),
+        ("formats", catalog.FORMATS, "Number formats."),
+    ):
+        app.command(name, help=what)(_lister(entries))
+    tasks = typer.Typer(help="Tasks, and examples of their prompts.", no_args_is_help=False)
+    tasks.callback(invoke_without_command=True)(_list_tasks)
+    tasks.command("show")(show_task)
+    app.add_typer(tasks, name="tasks")
+
+
+def _lister(entries: Sequence[Entry]) -> Any:
+    def command(as_json: AsJson = False) -> None:
+        print_entries(entries, as_json=as_json)
+
+    return command
+
+
+def _list_tasks(context: typer.Context, as_json: AsJson = False) -> None:
+    if context.invoked_subcommand is None:
+        print_entries(catalog.TASKS, as_json=as_json)
+
+
+def show_task(
+    name: Annotated[str, typer.Argument(help="Name of the task, or a task file.")],
+    model: Annotated[str, typer.Option(help="Whose tokenizer to use.")] = "tiny-gpt",
+    examples: Annotated[int, typer.Option(min=1, help="Number of prompt pairs.")] = 3,
+    seed: Annotated[int, typer.Option(min=0, help="Which pairs are drawn.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Show prompt pairs of a task as a model reads them."""
+    from pahq.models.locate import find_tokenizer
+    from pahq.tasks.preview import preview
+
+    shown = preview(name, find_tokenizer(model), count=examples, seed=seed)
+    if as_json:
+        print(json.dumps([pair.as_dict() for pair in shown], indent=2, ensure_ascii=False))
+        return
+    console = Console(highlight=False)
+    for pair in shown:
+        console.print(f"[bold]clean  [/] {_marked(pair.clean, pair.differs)}", soft_wrap=True)
+        console.print(f"[bold]corrupt[/] {_marked(pair.corrupt, pair.differs)}", soft_wrap=True)
+        for label, words in (("answers", pair.answers), ("wrong", pair.wrong)):
+            more = f" and {len(words) - 8} more" if len(words) > 8 else ""
+            listed = ", ".join(repr(word) for word in words[:8])
+            console.print(f"[bold]{label:<7}[/] {listed}{more}", soft_wrap=True)
+        console.print()
+
+
+def print_entries(entries: Sequence[Entry], *, as_json: bool) -> None:
+    """Print entries as a table, or as a JSON array of ``{name, title, description, ...}``."""
+    if as_json:
+        print(json.dumps([entry.as_dict() for entry in entries], indent=2, ensure_ascii=False))
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    extra = [key for key in ("source", "unit", "bits") if hasattr(entries[0], key)]
+    for column in ("name", *extra, "description"):
+        table.add_column(column, no_wrap=column == "name")
+    for entry in entries:
+        table.add_row(entry.name, *(str(getattr(entry, key)) for key in extra), entry.description)
+    Console().print(table)
+
+
+def _marked(words: tuple[str, ...], differs: tuple[bool, ...]) -> str:
+    from rich.markup import escape
+
+    return "".join(
+        f"[reverse]{escape(word)}[/]" if changed else escape(word)
+        for word, changed in zip(words, differs, strict=True)
+    )

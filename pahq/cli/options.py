@@ -1,0 +1,89 @@
+"""Flags from the fields of ``RunConfig``: a new knob is a new flag without a line here."""
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pahq import catalog
+from pahq.errors import UsageError
+from pahq.runs.config import RunConfig, knobs, make_config, read_config
+
+
+def with_knobs(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command one flag for each knob; it receives those used as a dict ``settings``."""
+    own = list(inspect.signature(command).parameters.values())[1:]
+
+    def wrapped(**values: Any) -> None:
+        names = knobs()
+        settings = {k: v for k, v in values.items() if k in names and v is not None}
+        command(settings, **{k: v for k, v in values.items() if k not in names})
+
+    flags = [
+        inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=None,
+            annotation=Annotated[_type_of(name), typer.Option(_flag(name), help=_help(field))],
+        )
+        for name, field in knobs().items()
+    ]
+    own = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own]
+    parameters = [*flags, *own]
+    wrapped.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    wrapped.__annotations__ = {p.name: p.annotation for p in parameters}
+    wrapped.__doc__ = command.__doc__
+    wrapped.__name__ = command.__name__
+    return wrapped
+
+
+def config_from(settings: dict[str, Any], file: Path | None) -> RunConfig:
+    """Return the config of a file with the flags used on top, or of the flags alone.
+
+    Raises:
+        UsageError: if a setting is missing or cannot be used.
+    """
+    if file is not None:
+        base = read_config(file).model_dump()
+        if settings.keys() & {"model"}:
+            base["model_hash"] = None
+        if settings.keys() & {"model", "task", "examples", "seed"}:
+            base["task_hash"] = None
+        if "policy" in settings:
+            base["policy_recipe"] = None
+        return make_config(**{**base, **settings})
+    for name in ("model", "task", "threshold"):
+        if name not in settings:
+            raise UsageError(
+                f"The option --{name} is missing.",
+                why="a run needs a model, a task and a threshold",
+                fix="for example: pahq run --model tiny-gpt --task ioi --threshold 0.01",
+            )
+    return make_config(**settings)
+
+
+def _type_of(name: str) -> Any:
+    annotation = RunConfig.model_fields[name].annotation
+    if annotation is bool:
+        return bool | None
+    # Text, so that a threshold of "abc" gets our own message like one of "nan".
+    if name == "threshold" or annotation is str:
+        return str | None
+    return annotation if annotation in (int | None, float | None) else annotation | None  # type: ignore[operator]
+
+
+def _flag(name: str) -> str:
+    flag = f"--{name.replace('_', '-')}"
+    return flag if RunConfig.model_fields[name].annotation is not bool else f"{flag}/--signed"
+
+
+def _help(field: Any) -> str:
+    text = field.description or ""
+    choices = (field.json_schema_extra or {}).get("choices")
+    if choices:
+        text += f" One of: {', '.join(e.name for e in getattr(catalog, choices))}."
+    if field.default not in (None, False) and not field.is_required():
+        text += f" [default: {field.default}]"
+    return text

@@ -1,0 +1,100 @@
+"""How far a search is: a live line on a terminal, plain lines in a pipe."""
+
+import sys
+import time
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from pahq.discovery.events import EdgeTested, Event, ReceiverStarted, RunResumed, RunStarted
+
+PLAIN_SECONDS = 5.0  # between two lines in a pipe
+
+
+class SearchProgress:
+    """Follows a search's events on stderr, so that stdout stays free for results."""
+
+    def __init__(self, *, quiet: bool = False):
+        self.console = Console(stderr=True)
+        self.live = self.console.is_terminal and not quiet
+        self.quiet = quiet
+        self.total = self.decided = self.kept = 0
+        self.receiver = ""
+        self.began = self.last_line = time.monotonic()
+        self.before = 0  # decided by an earlier process
+        columns = (
+            TextColumn("[bold]{task.fields[where]:<12}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.completed:,} of {task.total:,} edges"),
+            TextColumn("{task.fields[kept]} kept"),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+        )
+        self.bar = Progress(*columns, console=self.console, transient=True)
+        self.task = self.bar.add_task("", total=1, where="loading", kept=0, rate="", start=False)
+
+    def __enter__(self) -> "SearchProgress":
+        if self.live:
+            self.bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self.live:
+            self.bar.stop()
+
+    def notice(self, sentence: str) -> None:
+        """Print a sentence that the user should read."""
+        if not self.quiet:
+            self.console.print(f"[yellow]Note:[/] {sentence}", soft_wrap=True, highlight=False)
+
+    def event(self, event: Event, t: float) -> None:
+        """Take one event."""
+        match event:
+            case RunStarted():
+                self.total, self.began = event.edges, time.monotonic()
+                self.bar.update(self.task, total=event.edges)
+                self.bar.start_task(self.task)
+            case RunResumed():
+                self.before = self.decided = event.decided
+                self.began = time.monotonic()
+                self.bar.start_task(self.task)
+            case ReceiverStarted():
+                self.receiver = event.receiver
+            case EdgeTested():
+                self.decided, self.kept = event.i + 1, self.kept + event.kept
+                self._show()
+            case _:
+                pass
+
+    def resumed(self, *, total: int, kept: int) -> None:
+        """Start from where an earlier process ended."""
+        self.total, self.kept = total, kept
+        self.bar.update(self.task, total=total)
+
+    def _show(self) -> None:
+        if self.live:
+            self.bar.update(
+                self.task,
+                completed=self.decided,
+                where=self.receiver,
+                kept=self.kept,
+                rate=f"{self._rate():,.0f}/s",
+            )
+        elif not self.quiet and time.monotonic() - self.last_line > PLAIN_SECONDS:
+            self.last_line = time.monotonic()
+            left = (self.total - self.decided) / max(self._rate(), 1e-9)
+            print(
+                f"{self.decided:,} of {self.total:,} edges decided, {self.kept} kept, "
+                f"at {self.receiver}, {self._rate():,.0f} edges/s, at most {left:,.0f} s left",
+                file=sys.stderr,
+                flush=True,
+            )
+
+    def _rate(self) -> float:
+        return (self.decided - self.before) / max(time.monotonic() - self.began, 1e-9)

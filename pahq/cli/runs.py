@@ -1,0 +1,157 @@
+"""``pahq run``, ``resume``, ``list``, ``show``, ``export``: searches and their results."""
+
+import json
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pahq.cli.options import config_from, with_knobs
+from pahq.cli.printing import print_circuit, print_runs, print_summary
+from pahq.cli.progress import SearchProgress
+from pahq.discovery.events import EdgeTested
+from pahq.errors import UsageError
+from pahq.export import FORMS, export
+from pahq.runs import store
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else on stdout.")]
+RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's folder or id.")]
+INTERRUPTED = 130
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("run")(with_knobs(run))
+    for name, command in (("resume", resume), ("list", list_), ("show", show), ("export", export_)):
+        app.command(name)(command)
+
+
+def run(
+    settings: dict[str, Any],
+    config: Annotated[
+        Path | None, typer.Option("--config", help="Repeat the run of this config.json.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="The run's folder.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Search for a circuit: test every edge, keep those that matter."""
+    chosen = config_from(settings, config)
+    with _following(as_json) as (session, callbacks):
+        folder = session.start(chosen, out=out, **callbacks)
+    _report(folder, as_json=as_json)
+
+
+def resume(name: RunName, as_json: AsJson = False) -> None:
+    """Go on with a run that was stopped or interrupted."""
+    folder = store.find_run(name)
+    if (folder.summary or {}).get("status") == "finished":
+        raise UsageError(
+            f"The run {folder.id} is finished.",
+            why="every edge was decided",
+            fix=f"look at it with `pahq show {folder.id}`",
+        )
+    with _following(as_json, folder) as (session, callbacks):
+        session.run(folder, **callbacks)
+    _report(folder, as_json=as_json)
+
+
+def list_(as_json: AsJson = False) -> None:
+    """List the runs in the user's data folder, newest first."""
+    rows = [_row(folder) for folder in store.list_runs()]
+    if as_json:
+        print(json.dumps(rows, indent=2))
+    else:
+        print_runs(rows)
+
+
+def show(
+    name: RunName,
+    edges: Annotated[int, typer.Option(help="Number of edges to list, strongest first.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """Show what a run found."""
+    from pahq.library import Run
+
+    run = Run(store.find_run(name))
+    if as_json:
+        print(json.dumps(run.summary, indent=2))
+        return
+    circuit = run.circuit
+    print_summary(run.folder, run.summary)
+    print_circuit(circuit, limit=edges)
+
+
+def export_(
+    name: RunName,
+    to: Annotated[Path, typer.Option("--to", help=f"Target file: {', '.join(FORMS)}.")],
+) -> None:
+    """Write a run's circuit in another form, or the whole run as a zip."""
+    export(store.find_run(name), to)
+    typer.echo(f"Wrote {to}", err=True)
+
+
+@contextmanager
+def _following(
+    quiet: bool, folder: store.RunFolder | None = None
+) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """Yield a session and the callbacks that show its progress and take Ctrl-C."""
+    decided = [e for e in folder.events() if isinstance(e, EdgeTested)] if folder else []
+    with SearchProgress(quiet=quiet) as progress, _interruptible() as interrupted:
+        from pahq.runs.pipeline import Session
+
+        if decided and folder:
+            total = int(folder.records()[0][0].get("edges", 0))
+            progress.resumed(total=total, kept=sum(e.kept for e in decided))
+        callbacks = {
+            "should_stop": lambda: bool(interrupted),
+            "on_event": progress.event,
+            "on_notice": progress.notice,
+        }
+        yield Session(), callbacks
+
+
+def _report(folder: store.RunFolder, *, as_json: bool) -> None:
+    summary = folder.summary or {}
+    if as_json:
+        print(json.dumps(summary, indent=2))
+    else:
+        print_summary(folder, summary)
+    if summary.get("status") == "stopped":
+        typer.echo(f"Interrupted; go on with: pahq resume {folder.path}", err=True)
+        raise typer.Exit(INTERRUPTED)
+
+
+@contextmanager
+def _interruptible() -> Iterator[list[int]]:
+    """Let Ctrl-C or a polite kill end the search between two decisions; a second one at once."""
+    received: list[int] = []
+
+    def note(number: int, frame: object) -> None:
+        if received:
+            raise KeyboardInterrupt
+        received.append(number)
+
+    before = {s: signal.signal(s, note) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _row(folder: store.RunFolder) -> dict[str, Any]:
+    try:
+        config = folder.config.model_dump(
+            include={"model", "task", "policy", "threshold", "metric", "method"}
+        )
+    except UsageError as error:
+        return {"id": folder.id, "status": "damaged", "why": error.what}
+    summary, state = folder.summary or {}, folder.state
+    status = "running" if state and not state.over else summary.get("status", "interrupted")
+    if state and state.phase == "failed":
+        status = "failed"
+    found = {key: summary.get(key) for key in ("edges_kept", "edges_total", "damage", "unit")}
+    return {"id": folder.id, "status": status, **config, **found, "path": str(folder.path)}

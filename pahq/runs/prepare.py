@@ -1,0 +1,156 @@
+"""From settings to a search that can start: model, prompts, policy, evaluator."""
+
+import dataclasses
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pahq.engine.bridge import BridgeEvaluator
+from pahq.engine.checks import check_model
+from pahq.engine.problem import Problem
+from pahq.engine.reference import ReferenceEvaluator
+from pahq.errors import UsageError
+from pahq.graph.build import Graph
+from pahq.metrics import check_answers, find_metric
+from pahq.models.loading import LoadedModel
+from pahq.models.locate import find_directory
+from pahq.precision.policy import RECIPES, Policy, check_fits, find_policy, from_dict
+from pahq.runs.config import RunConfig
+from pahq.tasks.base import HELD_OUT_SEED, EncodedPair
+from pahq.tasks.batches import PromptBatch, batches
+from pahq.tasks.files import load_file
+from pahq.tasks.source import find_task, is_file, read_task
+
+SearchEvaluator = ReferenceEvaluator | BridgeEvaluator
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """Everything a search needs, checked.
+
+    Attributes:
+        config: the settings, with thread count, batch size and hashes filled in.
+        model: the loaded model.
+        pairs: the prompts, as token ids.
+        policy: the precision recipe.
+    """
+
+    config: RunConfig
+    model: LoadedModel
+    pairs: tuple[EncodedPair, ...]
+    policy: Policy
+
+    @cached_property
+    def graph(self) -> Graph:
+        """The model's graph."""
+        return Graph(self.model.weights.shape)
+
+    @cached_property
+    def device(self) -> torch.device:
+        """Where the search computes."""
+        return self.model.weights.embedding.device
+
+    @cached_property
+    def batches(self) -> tuple[PromptBatch, ...]:
+        """The prompts as tensors."""
+        return tuple(batch.to(self.device) for batch in batches(self.pairs))
+
+    def problem(self, policy: Policy, prompts: tuple[PromptBatch, ...] | None = None) -> Problem:
+        """Return the search problem under a policy; on other prompts if given."""
+        return Problem(
+            graph=self.graph,
+            batches=self.batches if prompts is None else prompts,
+            metric=find_metric(self.config.metric, task=self.config.task),
+            policy=policy,
+            ablation=self.config.ablation,
+        )
+
+    def evaluator(self) -> SearchEvaluator:
+        """Return the evaluator of the engine that was asked for."""
+        if self.config.engine == "bridge":
+            return BridgeEvaluator(self.problem(self.policy), self.model.bridge)
+        return ReferenceEvaluator(self.problem(self.policy), self.model.weights)
+
+    def held_out(self) -> tuple[PromptBatch, ...] | None:
+        """Return prompts of the same task that no search has seen; None for a task file."""
+        if is_file(self.config.task):
+            return None
+        config = self.config.model_copy(update={"seed": HELD_OUT_SEED + self.config.seed})
+        return tuple(b.to(self.device) for b in batches(read_pairs(config, self.model)))
+
+
+def check_exists(config: RunConfig) -> None:
+    """Refuse a model or task that is not there, before anything slow begins.
+
+    Raises:
+        UsageError: naming the nearest names, or the file.
+    """
+    find_directory(config.model)
+    if is_file(config.task):
+        load_file(Path(config.task))
+    else:
+        find_task(config.task)
+
+
+def prepare(config: RunConfig, model: LoadedModel, *, threads: int) -> Prepared:
+    """Check that everything fits together, before anything is computed or written.
+
+    Raises:
+        PahqError: with one clear message for whatever does not.
+    """
+    pairs = read_pairs(config, model)
+    policy = (
+        from_dict(config.policy_recipe, source=config.policy)
+        if config.policy_recipe is not None
+        else find_policy(config.policy)
+    )
+    hashes = {"model_hash": model.hash, "task_hash": hash_pairs(pairs)}
+    for name, found in hashes.items():
+        wanted = getattr(config, name)
+        if wanted is not None and wanted != found:
+            what = "model" if name == "model_hash" else "task's prompts"
+            raise UsageError(
+                f"The {what} changed since these settings were used.",
+                why=f"{name} is {found[:12]}..., the settings say {wanted[:12]}...",
+                fix="start a new run, or restore the files as they were",
+            )
+    filled = config.model_copy(
+        update={
+            **hashes,
+            "threads": threads,
+            "batch_size": config.batch_size or 1,
+            "policy_recipe": None if config.policy in RECIPES else policy.as_dict(),
+        }
+    )
+    prepared = Prepared(filled, model, pairs, policy)
+    check_fits(policy, prepared.graph)
+    check_answers(config.metric, prepared.batches, task=config.task)
+    if config.engine != "bridge":
+        check_model(model.weights, model.bridge)
+    return prepared
+
+
+def read_pairs(config: RunConfig, model: LoadedModel) -> tuple[EncodedPair, ...]:
+    """Return the prompts as token ids.
+
+    Raises:
+        UsageError: if there is no such task or its prompts do not fit the model.
+    """
+    return read_task(
+        config.task,
+        count=config.examples,
+        seed=config.seed,
+        tokenizer=model.tokenizer,
+        vocabulary=model.weights.vocabulary,
+        context=model.weights.context,
+    )
+
+
+def hash_pairs(pairs: tuple[EncodedPair, ...]) -> str:
+    """Return a hash of all that the prompts say."""
+    content: list[Any] = [dataclasses.astuple(pair) for pair in pairs]
+    return hashlib.sha256(repr(content).encode()).hexdigest()

@@ -1,0 +1,142 @@
+"""What a run found: circuit.json and summary.json from its events."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from pahq import catalog
+from pahq.discovery.events import EdgeTested, Event
+from pahq.engine.problem import NOTHING_CUT, cuts_of, everything_cut
+from pahq.engine.reference import ReferenceEvaluator
+from pahq.graph.circuit import FORMAT_VERSION, Circuit
+from pahq.metrics import kl
+from pahq.precision.policy import RECIPES
+from pahq.runs.prepare import Prepared
+
+NEAR = 1e-5  # two correct FP32 evaluators may disagree on an effect so close to the threshold
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What a search cost: seconds, evaluations of damage, and resident bytes."""
+
+    wall_s: float
+    evaluations: int
+    peak_bytes: int
+    baseline_bytes: int
+
+
+def circuit_of(prepared: Prepared, events: Sequence[Event], *, status: str) -> Circuit:
+    """Return the circuit; edges that were not decided stay in it."""
+    decisions = {event.edge: event for event in events if isinstance(event, EdgeTested)}
+    undecided = [e.name for e in prepared.graph.edges() if e.name not in decisions]
+    return Circuit(
+        shape=prepared.graph.shape,
+        effects={
+            **{name: event.effect for name, event in decisions.items()},
+            **dict.fromkeys(undecided, 0.0),
+        },
+        kept=frozenset([name for name, event in decisions.items() if event.kept] + undecided),
+        undecided=frozenset(undecided),
+        about={
+            "format_version": FORMAT_VERSION,
+            "status": status,
+            "config": prepared.config.model_dump(),
+        },
+    )
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """What is known before the first decision.
+
+    Attributes:
+        noise_floor: damage that the background plan does by itself, in the metric's unit. A
+            threshold below it judges rounding rather than edges.
+        noise_floor_kl: the same as KL from the full FP32 model, in nats.
+        task_score: share of prompts that the full model gets right; None without answers.
+    """
+
+    noise_floor: float
+    noise_floor_kl: float
+    task_score: float | None
+
+
+def baseline(prepared: Prepared) -> Baseline:
+    """Measure the unpatched model under both precision plans."""
+    full, low = _evaluators(prepared)
+    in_kl = ReferenceEvaluator(replace(low.problem, metric=kl), prepared.model.weights)
+    score = full.task_score()
+    return Baseline(
+        noise_floor=abs(low.damage(NOTHING_CUT) - full.damage(NOTHING_CUT)),
+        noise_floor_kl=in_kl.damage(NOTHING_CUT),
+        task_score=None if math.isnan(score) else score,
+    )
+
+
+def measure(
+    prepared: Prepared, circuit: Circuit, events: Sequence[Event], before: Baseline, spent: Spent
+) -> tuple[Circuit, dict[str, Any]]:
+    """Return the circuit with its damage filled in, and summary.json's content."""
+    graph, config, policy = prepared.graph, prepared.config, prepared.policy
+    cuts = cuts_of(graph, circuit.kept)
+    full, low = _evaluators(prepared)
+    damage, damage_under_policy = full.damage(cuts), low.damage(cuts)
+    nothing, everything = full.damage(everything_cut(graph)), full.damage(NOTHING_CUT)
+    gap = nothing - everything
+    decisions = [event for event in events if isinstance(event, EdgeTested)]
+    summary = {
+        "status": circuit.about["status"],
+        "edges_total": graph.edge_count,
+        "edges_decided": len(decisions),
+        "edges_kept": len(circuit.kept),
+        "nodes_kept": len(circuit.nodes),
+        "damage": damage,
+        "damage_under_policy": damage_under_policy,
+        "damage_nothing_kept": nothing,
+        "damage_everything_kept": everything,
+        "damage_held_out": _held_out(prepared, circuit),
+        "recovered": (nothing - damage) / gap if gap else None,
+        "unit": catalog.find(catalog.METRICS, config.metric, kind="metric").unit,
+        "tests_run": sum(not event.skipped for event in decisions),
+        "tests_skipped": sum(event.skipped for event in decisions),
+        **asdict(spent),
+        **asdict(before),
+        "near_threshold": near_threshold(decisions, config.threshold, absolute=config.absolute),
+        "formats": {
+            name: "native" if name == "fp32" else "emulated" for name in policy.formats_used(graph)
+        },
+    }
+    about = {**circuit.about, "damage": damage, "damage_under_policy": damage_under_policy}
+    return replace(circuit, about=about), summary
+
+
+def near_threshold(
+    decisions: Sequence[EdgeTested], threshold: float, *, absolute: bool
+) -> list[dict[str, Any]]:
+    """Return the tested edges whose effect lies so close to tau that rounding may decide."""
+    return [
+        {"edge": event.edge, "effect": event.effect, "kept": event.kept}
+        for event in decisions
+        if not event.skipped
+        and abs((abs(event.effect) if absolute else event.effect) - threshold) < NEAR
+    ]
+
+
+def _evaluators(prepared: Prepared) -> tuple[ReferenceEvaluator, ReferenceEvaluator]:
+    """Return evaluators in FP32 and under the policy's background plan."""
+    full, low = (
+        ReferenceEvaluator(prepared.problem(policy), prepared.model.weights)
+        for policy in (RECIPES["fp32"], prepared.policy)
+    )
+    return full, low
+
+
+def _held_out(prepared: Prepared, circuit: Circuit) -> float | None:
+    prompts = prepared.held_out()
+    if prompts is None:
+        return None
+    problem = prepared.problem(RECIPES["fp32"], prompts)
+    evaluator = ReferenceEvaluator(problem, prepared.model.weights)
+    return evaluator.damage(cuts_of(prepared.graph, circuit.kept))

@@ -1,0 +1,68 @@
+"""From a task's name or file to prompt pairs as token ids. No torch."""
+
+import importlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from pahq import catalog
+from pahq.errors import UsageError
+from pahq.tasks.base import EncodedPair, PromptPair, Task, encode, examples
+from pahq.tasks.files import load_file
+from pahq.tokenizer import Tokenizer
+
+
+def find_task(name: str) -> Task:
+    """Return the built-in task called ``name``.
+
+    Raises:
+        UnknownName: naming the nearest tasks.
+    """
+    entry = catalog.find(catalog.TASKS, name, kind="task")
+    return importlib.import_module(entry.module).TASK
+
+
+def is_file(task: str) -> bool:
+    """Return whether ``task`` names a task file rather than a built-in task."""
+    return catalog.task_or_none(task) is None and Path(task).suffix in (".json", ".csv")
+
+
+def read_task(
+    task: str,
+    *,
+    count: int,
+    seed: int,
+    tokenizer: Tokenizer | None,
+    vocabulary: int,
+    context: int,
+) -> tuple[EncodedPair, ...]:
+    """Return the first ``count`` pairs of a task or a task file, checked row by row.
+
+    Raises:
+        UsageError: if there is no such task, or its prompts do not fit the model.
+    """
+    pairs, source, prepend_bos = _authored(task, count, seed, tokenizer)
+    return encode(
+        pairs,
+        tokenizer=tokenizer,
+        vocabulary=vocabulary,
+        context=context,
+        source=source,
+        prepend_bos=prepend_bos,
+    )
+
+
+def _authored(
+    task: str, count: int, seed: int, tokenizer: Tokenizer | None
+) -> tuple[Sequence[PromptPair], str, bool]:
+    if is_file(task):
+        file = load_file(Path(task))
+        return file.pairs[:count], Path(task).name, file.prepend_bos
+    source = find_task(task)
+    if tokenizer is None:
+        raise UsageError(
+            f"The task '{task}' needs text, and the model has no tokenizer.",
+            why="its directory holds no tokenizer.json",
+            fix="add the tokenizer's files, or use a task file with token ids",
+        )
+    pairs = [pair for _, pair in examples(source, count, seed=seed, tokenizer=tokenizer)]
+    return pairs, task, False

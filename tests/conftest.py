@@ -1,0 +1,22 @@
+"""What all tests share: a home of their own, one thread, and small random models."""
+
+import os
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # nothing here may reach for a hub
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import pytest
+import torch
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    """Give every test a data folder of its own."""
+    path = tmp_path / "home"
+    monkeypatch.setenv("PAHQ_HOME", str(path))
+    return path
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    torch.set_num_threads(1)

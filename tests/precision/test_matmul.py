@@ -1,0 +1,51 @@
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pahq.precision.formats import BF16, FORMATS, FP8_E4M3, FP32, INT8
+from pahq.precision.matmul import Products
+
+# Signal to noise of a product of Gaussian matrices, dB: both sides round, so 3 dB below a cast.
+SNR = {"bf16": 47, "fp16": 65, "fp8-e4m3": 25, "fp8-e5m2": 19, "int8": 36, "int4": 13}
+
+
+def gaussian(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def test_fp32_is_the_plain_product():
+    x, weight = gaussian(5, 8), gaussian(8, 3, seed=1)
+    assert torch.equal(Products()(x, weight, FP32), x @ weight)
+
+
+@pytest.mark.parametrize(
+    "fmt", [f for f in FORMATS.values() if f is not FP32], ids=lambda f: f.name
+)
+def test_a_low_product_keeps_its_signal_to_noise(fmt):
+    x, weight = gaussian(64, 256), gaussian(256, 64, seed=1)
+    exact = x @ weight
+    noise = Products()(x, weight, fmt) - exact
+    assert 10 * torch.log10(exact.square().sum() / noise.square().sum()) >= SNR[fmt.name]
+
+
+@given(st.integers(1, 6), st.integers(0, 5), st.sampled_from([BF16, FP8_E4M3, INT8]))
+def test_a_row_does_not_depend_on_what_else_is_in_the_batch(rows, row, fmt):
+    multiply, weight = Products(), gaussian(16, 8, seed=2)
+    x = gaussian(rows, 16)
+    row %= rows
+    alone = multiply(x[row : row + 1], weight, fmt)
+    # Not equal bit for bit: FP32 sums may go in another order in a product of another size.
+    assert torch.allclose(multiply(x, weight, fmt)[row], alone[0], rtol=1e-5, atol=1e-6)
+
+
+def test_small_integers_multiply_exactly_in_int8():
+    x = torch.tensor([[127.0, -3.0], [1.0, 127.0]])
+    weight = torch.tensor([[127.0, 2.0], [5.0, 127.0]])
+    assert torch.allclose(Products()(x, weight, INT8), x @ weight, rtol=1e-6)
+
+
+def test_a_rounded_weight_is_made_once():
+    multiply, weight = Products(), gaussian(4, 4)
+    assert multiply.rounded(weight, INT8) is multiply.rounded(weight, INT8)
+    assert multiply.rounded(weight, INT8) is not multiply.rounded(weight, BF16)
