@@ -45,7 +45,7 @@ DESCRIPTIONS_NEEDED = 6
 class Docstring:
     """The task, in reStructuredText style."""
 
-    name: str = "docstring"
+    name = "docstring"
 
     def pair(self, index: int, *, seed: int, tokenizer: Tokenizer) -> PromptPair:
         """Return example ``index``.

@@ -27,7 +27,7 @@ CORRUPT_YEAR = "01"
 class GreaterThan:
     """The task; years are drawn from those the tokenizer splits as century and year."""
 
-    name: str = "greater-than"
+    name = "greater-than"
 
     def pair(self, index: int, *, seed: int, tokenizer: Tokenizer) -> PromptPair:
         """Return example ``index``.

@@ -28,7 +28,7 @@ WORDS_NEEDED = 2 * FIRST + SECOND - 2  # no word stands for two things in one pa
 class Induction:
     """The task, in token ids: it needs no particular words."""
 
-    name: str = "induction"
+    name = "induction"
 
     def pair(self, index: int, *, seed: int, tokenizer: Tokenizer) -> PromptPair:
         """Return example ``index``: two lists of 16 token ids.

@@ -51,7 +51,7 @@ class Ioi:
     """The task over a choice of templates (numbers into ``TEMPLATES``, drawn per row)."""
 
     templates: tuple[int, ...] = (0,)
-    name: str = "ioi"
+    name = "ioi"
 
     def pair(self, index: int, *, seed: int, tokenizer: Tokenizer) -> PromptPair:
         """Return example ``index``: clean repeats a name, corrupt holds three unrelated ones.

@@ -27,7 +27,7 @@ PRONOUNS = (" he", " she")
 class Pronoun:
     """The task; rows of both genders, drawn evenly."""
 
-    name: str = "pronoun"
+    name = "pronoun"
 
     def pair(self, index: int, *, seed: int, tokenizer: Tokenizer) -> PromptPair:
         """Return example ``index``.

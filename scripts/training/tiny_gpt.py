@@ -27,11 +27,12 @@ SEED = 0
 
 WARM_UP = 600  # steps on random words alone
 SMALL_POOL, SMALL_POOL_STEPS = 48, 400
-GUIDES = (Guide(layer=0, heads=1, looks_at="previous", steps=200, weight=0.3),)
+GUIDES = (Guide(layer=1, heads=1, looks_at="induction", steps=500, weight=0.3),)
 SCHEDULE = Schedule(
     steps=8000,
     rate=2e-3,
     warm_up=50,
+    sparsity=1.0,
     share={"ioi": 1.0, "greater-than": 0.5, "pronoun": 0.2, "docstring": 0.7, "induction": 1.2},
 )
 
