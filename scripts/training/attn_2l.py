@@ -28,7 +28,7 @@ SEED = 0
 WIDTH, LAYERS, HEADS = 256, 2, 8
 SMALL_POOL, SMALL_POOL_STEPS = 36, 300
 GUIDES = (Guide(layer=1, heads=1, looks_at="induction", steps=300, weight=0.3),)
-SCHEDULE = Schedule(steps=1600, rate=2e-3, warm_up=50, share={"induction": 1.0})
+SCHEDULE = Schedule(steps=1600, rate=2e-3, warm_up=50, sparsity=1.0, share={"induction": 1.0})
 
 ABOUT = (
     "Two layers of attention, no MLPs, trained on random words that repeat: the smallest model "

@@ -27,8 +27,8 @@ def write_card(
         about,
         _facts(facts),
         "## How well it does",
-        "On held-out prompts (task seed 1,000,000), the value that chance has no part in: the "
-        "share of prompts whose most likely next token is right, or p(right) - p(wrong).",
+        "On held-out prompts (task seed 1,000,000). Accuracy: the share of answers that are the "
+        "most likely next token. Probability difference: p(answers) - p(wrong answers).",
         _scores(scores),
         "## Where its heads look",
         "Mean attention on random words, by distance (0 = the token itself); and, where the words "
