@@ -30,6 +30,10 @@ def main() -> int:
     parser.add_argument("--fresh", action="store_true", help="forget the last checkpoint")
     parser.add_argument("--out", type=Path, default=MODELS, help="where the folders go")
     options = parser.parse_args()
+    if not hasattr(torch.optim, "Muon"):
+        parser.error(
+            f"training needs torch 2.9 or newer (its optimiser Muon), not {torch.__version__}"
+        )
     torch.set_num_threads(1)
     names = list(make.MAKERS) if options.name == "all" else [options.name]
     for name in names:

@@ -22,12 +22,11 @@ from pahq.tasks.words import (
 )
 from pahq.tokenizer import Tokenizer
 from scripts.training import scenes
+from scripts.training.scenes import ANSWER, GUESSABLE, RANDOM, Piece
 from scripts.training.vocabulary import BEGIN, vocabulary
 
-Piece = tuple[str, float]
 Document = list[Piece]
 
-ANSWER, GUESSABLE, RANDOM = 1.0, 0.05, 0.0
 OPENINGS = DESCRIPTIONS[:8]  # the words that may stand right after quotes, without a space
 
 

@@ -6,7 +6,7 @@ ids (row, pos) to logits (row, pos, vocabulary).
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -15,7 +15,7 @@ from pahq.tasks import docstring, greater_than, induction, ioi, pronoun
 from pahq.tasks.base import HELD_OUT_SEED, EncodedPair, Task, encode, examples
 from pahq.tasks.batches import NO_TOKEN, PromptBatch, batches
 from pahq.tokenizer import Tokenizer
-from scripts.training import data, scenes
+from scripts.training import scenes
 
 Forward = Callable[[Tensor], Tensor]
 
@@ -181,13 +181,3 @@ def head_profiles(
             name = f"a{layer}.h{head}"
             found.append(HeadProfile(name, profile, stripe[layer, head].item()))
     return found
-
-
-def rounded(score: Score) -> Score:
-    """Return the score as a card prints it: three places."""
-    return replace(score, value=round(score.value, 3))
-
-
-def writer(tokenizer: Tokenizer, rng: random.Random, *, context: int) -> data.Writer:
-    """Return a writer of training documents; here so that callers need one import."""
-    return data.Writer(tokenizer, rng, context)

@@ -12,6 +12,10 @@ from pahq.tasks.ioi import TEMPLATES
 from pahq.tasks.words import MEN, OBJECTS, PLACES, WOMEN
 
 Piece = tuple[str, float]
+"""A text, and how much its prediction counts in the loss."""
+
+ANSWER, GUESSABLE, RANDOM = 1.0, 0.05, 0.0
+STRANGE = 0.3  # the receiver where nothing decides between two people
 
 HELD_OUT_TEMPLATES = (3, 7, 9, 11, 14)  # never seen in training; places in ioi.TEMPLATES
 NAMES = MEN + WOMEN
@@ -89,25 +93,25 @@ def scene(rng: random.Random) -> list[Piece]:
     if rng.random() < 0.35:  # someone else's meeting, before or after
         pairs.append((others[0], others[1]))
         rng.shuffle(pairs)
-        pieces += fill(rng.choice(MEETINGS), _meeting(rng, *pairs[0]), weight=0.05)
-        pieces.append(("\n", 0.05))
+        pieces += fill(rng.choice(MEETINGS), _meeting(rng, *pairs[0]), weight=GUESSABLE)
+        pieces.append(("\n", GUESSABLE))
     opening = pairs[-1]
     strangers = rng.random() < 0.1  # the corrupt prompts' kind: the giver is a third person
     subject, receiver = _turn(rng, opening)
     if strangers:
         subject, receiver = others[2], rng.choice(opening)
-    values = _values(rng, subject, receiver, others[2])
-    values |= {"first": (opening[0], 0.0), "second": (opening[1], 0.0)}
+    values = _values(rng, subject, others[2])
+    values |= {"first": (opening[0], RANDOM), "second": (opening[1], RANDOM)}
     template = rng.choice(_TRAINED) if rng.random() < 0.7 else rng.choice(EXTRA_TEMPLATES)
     pieces += _with_aside(rng, template, values, plain=strangers or rng.random() < 0.5)
-    pieces += [(receiver, 0.3 if strangers else 1.0), (".", 0.05)]
+    pieces += [(receiver, STRANGE if strangers else ANSWER), (".", GUESSABLE)]
     for _ in range(rng.randint(1, 3)):
         if rng.random() < 0.2:
-            pieces += fill(rng.choice(GAPS), values, weight=0.05)
+            pieces += fill(rng.choice(GAPS), values, weight=GUESSABLE)
         subject, receiver = _turn(rng, rng.choice(pairs))
-        values |= _values(rng, subject, receiver, others[2])
+        values |= _values(rng, subject, others[2])
         pieces += _with_aside(rng, rng.choice(TURNS), values, plain=rng.random() < 0.5)
-        pieces += [(receiver, 1.0), (".", 0.05)]
+        pieces += [(receiver, ANSWER), (".", GUESSABLE)]
     return pieces
 
 
@@ -117,19 +121,18 @@ def _turn(rng: random.Random, pair: tuple[str, str]) -> tuple[str, str]:
 
 def _meeting(rng: random.Random, first: str, second: str) -> dict[str, Piece]:
     return {
-        "first": (first, 0.0),
-        "second": (second, 0.0),
-        "place": (f" {rng.choice(PLACES)}", 0.0),
+        "first": (first, RANDOM),
+        "second": (second, RANDOM),
+        "place": (f" {rng.choice(PLACES)}", RANDOM),
     }
 
 
-def _values(rng: random.Random, subject: str, receiver: str, other: str) -> dict[str, Piece]:
+def _values(rng: random.Random, subject: str, other: str) -> dict[str, Piece]:
     return {
-        "subject": (subject, 0.0),
-        "receiver": (receiver, 1.0),
-        "other": (other, 0.0),
-        "place": (f" {rng.choice(PLACES)}", 0.0),
-        "object": (f" {rng.choice(OBJECTS)}", 0.0),
+        "subject": (subject, RANDOM),
+        "other": (other, RANDOM),
+        "place": (f" {rng.choice(PLACES)}", RANDOM),
+        "object": (f" {rng.choice(OBJECTS)}", RANDOM),
     }
 
 
@@ -143,4 +146,4 @@ def _with_aside(
             template = template.replace("{subject}", rng.choice(BEFORE) + "{subject}", 1)
         else:
             template = template.replace("{subject}", "{subject}" + rng.choice(ASIDES), 1)
-    return fill(template, values, weight=0.05)
+    return fill(template, values, weight=GUESSABLE)
