@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from typing import Annotated
 
 import typer
 
@@ -20,11 +21,13 @@ catalogs.add_to(app)
 runs.add_to(app)
 
 
-@app.command("app", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def open_app(context: typer.Context) -> None:
+@app.command("app", context_settings={"ignore_unknown_options": True})
+def open_app(
+    options: Annotated[list[str] | None, typer.Argument(help="Options for Streamlit.")] = None,
+) -> None:
     """Open the app in a browser; further options go to Streamlit."""
     command = [sys.executable, "-m", "streamlit", "run", str(part("app") / "main.py")]
-    raise typer.Exit(subprocess.call([*command, *context.args]))
+    raise typer.Exit(subprocess.call([*command, *(options or [])]))
 
 
 def main() -> None:

@@ -58,6 +58,7 @@ class SearchProgress:
         match event:
             case RunStarted():
                 self.total, self.began = event.edges, time.monotonic()
+                self.last_line = self.began
                 self.bar.update(self.task, total=event.edges)
                 self.bar.start_task(self.task)
             case RunResumed():

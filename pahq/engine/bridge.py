@@ -14,25 +14,36 @@ from torch import Tensor
 from pahq.engine.cache import carried_values
 from pahq.engine.problem import NOTHING_CUT, Cuts, Problem, with_cuts
 from pahq.errors import UsageError
+from pahq.graph.build import Graph
 from pahq.graph.nodes import Receiver, Sender
 from pahq.metrics import Targets, damage
+from pahq.precision.policy import Policy
 from pahq.tasks.batches import PromptBatch
 
 Hook = tuple[str, Callable[..., Tensor | None]]
 KINDS = ("q", "k", "v")
 
 
+def check_policy(policy: Policy, graph: Graph) -> None:
+    """Refuse a policy that the original model cannot compute.
+
+    Raises:
+        UsageError: naming the formats.
+    """
+    formats = policy.formats_used(graph)
+    if formats != ["fp32"]:
+        raise UsageError(
+            f"The bridge engine cannot run the policy '{policy.name}'.",
+            why=f"it runs the original model, in FP32; the policy uses {', '.join(formats)}",
+            fix="use --policy fp32, or --engine reference",
+        )
+
+
 class BridgeEvaluator:
     """Damage of cut sets by hooked forwards of a TransformerBridge."""
 
     def __init__(self, problem: Problem, bridge: Any):
-        formats = problem.policy.formats_used(problem.graph)
-        if formats != ["fp32"]:
-            raise UsageError(
-                f"The bridge engine cannot run the policy '{problem.policy.name}'.",
-                why=f"it runs the original model, in FP32; the policy uses {', '.join(formats)}",
-                fix="use --policy fp32, or --engine reference",
-            )
+        check_policy(problem.policy, problem.graph)
         self.problem, self.bridge = problem, bridge
         self.split = use_split_inputs(bridge)
         self.cuts: Cuts = NOTHING_CUT

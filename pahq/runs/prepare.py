@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from pahq.engine.bridge import BridgeEvaluator
+from pahq.engine.bridge import BridgeEvaluator, check_policy
 from pahq.engine.checks import check_model
 from pahq.engine.problem import Problem
 from pahq.engine.reference import ReferenceEvaluator
@@ -129,7 +129,9 @@ def prepare(config: RunConfig, model: LoadedModel, *, threads: int) -> Prepared:
     prepared = Prepared(filled, model, pairs, policy)
     check_fits(policy, prepared.graph)
     check_answers(config.metric, prepared.batches, task=config.task)
-    if config.engine != "bridge":
+    if config.engine == "bridge":
+        check_policy(policy, prepared.graph)
+    else:
         check_model(model.weights, model.bridge)
     return prepared
 

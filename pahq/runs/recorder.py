@@ -1,5 +1,6 @@
 """Writes a run's folder while it happens: events as they come, a heartbeat every second."""
 
+import errno
 import os
 import threading
 import time
@@ -29,7 +30,8 @@ class Recorder:
     def __enter__(self) -> "Recorder":
         self.phase("loading")
         with writing(self.folder.path):
-            self._file = (self.folder.path / "events.jsonl").open("a", encoding="utf-8")
+            # Unbuffered: what a full disk refused must not be tried again when the file closes.
+            self._file = (self.folder.path / "events.jsonl").open("ab", buffering=0)
         self._thread.start()
         return self
 
@@ -69,8 +71,9 @@ class Recorder:
         """
         t = self.seconds
         with writing(self.folder.path):
-            self._file.write(to_line(event, t=t))
-            self._file.flush()
+            line = to_line(event, t=t).encode()
+            if self._file.write(line) != len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return t
 
     def json(self, name: str, data: dict[str, Any]) -> None:

@@ -26,9 +26,7 @@ def test_a_changed_weight_fails_parity_and_says_by_how_much():
     bridge = random_bridge(Recipe())
     weights = take_weights(bridge)
     wrong = replace(weights, unembedding=weights.unembedding * 1.1)
-    with pytest.raises(
-        CheckFailed, match=r"(?s)'parity' failed at logits.*nats.*--engine bridge"
-    ):
+    with pytest.raises(CheckFailed, match=r"(?s)'parity' failed at logits.*nats.*--engine bridge"):
         check_model(wrong, bridge)
 
 
