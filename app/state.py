@@ -39,8 +39,9 @@ def worker() -> WorkerClient:
 
 def seed() -> None:
     """Fill the form once a session: from the URL, else from the run shown, else with defaults."""
-    if "model" in st.session_state:
+    if "seeded" in st.session_state:
         return
+    st.session_state["seeded"] = True
     values = dict(DEFAULTS)
     values |= {f"knob_{name}": field.default for name, field in advanced().items()}
     run = find(st.query_params.get("run"))
@@ -154,8 +155,10 @@ def shown() -> RunFolder | None:
     if run is not None:
         return run
     working = worker().unfinished()
-    if working:
-        return find(os.path.basename(working[-1].request["folder"]))
+    run = find(os.path.basename(working[0].request["folder"])) if working else None
+    if run is not None:
+        st.query_params["run"] = run.id  # stays on screen when it ends
+        return run
     return next(iter(recordings()), None)
 
 
@@ -181,10 +184,16 @@ def refused() -> dict[str, str] | None:
     return st.session_state.get("refused")
 
 
-def resume(run: RunFolder) -> None:
-    """Go on with a run that was stopped or has failed."""
-    worker().run(run)
-    st.session_state.pop("tail", None)
+def act(what: str) -> None:
+    """Do to the run on screen what was pressed: ``pause continue stop resume``."""
+    run, client = shown(), worker()
+    if run is None:
+        return
+    if what == "resume":
+        client.run(run)
+        st.session_state.pop("tail", None)
+    else:
+        {"pause": client.pause, "continue": client.go_on, "stop": client.stop}[what](run)
 
 
 def show(run: RunFolder) -> None:

@@ -9,6 +9,7 @@ import choices
 from pahq import catalog
 from pahq.runs.config import check_threshold
 
+KEPT = "session"  # a control that is not on screen keeps its value
 HELP = {
     "model": "Shipped models are ready. Others are downloaded once, when you press Run.",
     "task": "Pairs of prompts that differ in one fact. The circuit is what makes the difference.",
@@ -21,10 +22,17 @@ def model_box(path: str) -> choices.ModelFacts:
     """Draw the choice of a model and what is known about it."""
     names = [entry.name for entry in catalog.MODELS] + [choices.DIRECTORY]
     name = st.selectbox(
-        "Model", names, key="model", format_func=choices.model_label, help=HELP["model"]
+        "Model",
+        names,
+        key="model",
+        persist_state=KEPT,
+        format_func=choices.model_label,
+        help=HELP["model"],
     )
     if name == choices.DIRECTORY:
-        path = st.text_input("Directory", key="model_path", placeholder="/path/to/model")
+        path = st.text_input(
+            "Directory", key="model_path", persist_state=KEPT, placeholder="/path/to/model"
+        )
     facts = choices.model_facts(path if name == choices.DIRECTORY else name)
     st.caption(facts.line)
     if facts.notice:
@@ -38,10 +46,17 @@ def task_box() -> str:
     titles = {entry.name: entry.title for entry in catalog.TASKS}
     titles[choices.FILE] = "A task file on this computer …"
     name = st.selectbox(
-        "Task", names, key="task", format_func=titles.__getitem__, help=HELP["task"]
+        "Task",
+        names,
+        key="task",
+        persist_state=KEPT,
+        format_func=titles.__getitem__,
+        help=HELP["task"],
     )
     if name == choices.FILE:
-        return st.text_input("File", key="task_path", placeholder="/path/to/task.json or .csv")
+        return st.text_input(
+            "File", key="task_path", persist_state=KEPT, placeholder="/path/to/task.json or .csv"
+        )
     return name
 
 
@@ -52,6 +67,7 @@ def policy_switch(device: str) -> None:
         "Precision",
         [*main, "more"],
         key="policy",
+        persist_state=KEPT,
         format_func=lambda name: choices.SHORT.get(name, "More"),
         required=True,
         width="stretch",
@@ -64,6 +80,7 @@ def policy_switch(device: str) -> None:
             "Policy",
             rest,
             key="policy_more",
+            persist_state=KEPT,
             format_func=lambda name: titles.get(str(name), str(name)),
             accept_new_options=True,
             label_visibility="collapsed",
@@ -83,11 +100,14 @@ def threshold_box(
         "Threshold τ",
         choices.THRESHOLDS,
         key="tau_slider",
+        persist_state=KEPT,
         format_func=lambda x: f"{x:g}",
         on_change=on_slide,
         help=HELP["tau"],
     )
-    box.text_input("Exact", key="tau", on_change=on_type, label_visibility="collapsed")
+    box.text_input(
+        "Exact", key="tau", persist_state=KEPT, on_change=on_type, label_visibility="collapsed"
+    )
     entry = catalog.find(catalog.METRICS, metric, kind="metric")
     try:
         value = check_threshold(st.session_state["tau"])
@@ -109,21 +129,32 @@ def knob_box(name: str, field: Any) -> None:
         entries = getattr(catalog, extra["choices"])
         titles = {entry.name: entry.title for entry in entries}
         st.selectbox(
-            label, list(titles), key=key, format_func=titles.__getitem__, help=field.description
+            label,
+            list(titles),
+            key=key,
+            persist_state=KEPT,
+            format_func=titles.__getitem__,
+            help=field.description,
         )
     elif field.annotation is bool:
-        st.toggle(label, key=key, help=field.description)
+        st.toggle(label, key=key, persist_state=KEPT, help=field.description)
     elif int in (field.annotation, *get_args(field.annotation)):
         st.number_input(
-            label, key=key, step=1, min_value=_least(field), help=field.description,
-            placeholder="automatic",
+            label, key=key, persist_state=KEPT, step=1, min_value=_least(field),
+            help=field.description, placeholder="automatic",
         )  # fmt: skip
     elif float in (field.annotation, *get_args(field.annotation)):
         st.number_input(
-            label, key=key, min_value=0.0, step=0.5, help=field.description, placeholder="automatic"
+            label,
+            key=key,
+            persist_state=KEPT,
+            min_value=0.0,
+            step=0.5,
+            help=field.description,
+            placeholder="automatic",
         )
     else:
-        st.text_input(label, key=key, help=field.description)
+        st.text_input(label, key=key, persist_state=KEPT, help=field.description)
 
 
 def _least(field: Any) -> int | None:

@@ -1,5 +1,6 @@
 """The one line that says what goes on, with what can be done about it."""
 
+from collections.abc import Callable
 from html import escape
 
 import streamlit as st
@@ -9,8 +10,8 @@ from status import Status
 MARKS = {"running": "●", "paused": "❚❚", "finished": "✓", "failed": "✕", "recording": "▷"}
 
 
-def strip(status: Status, settings: str) -> str | None:
-    """Draw the strip; return the button pressed: ``pause continue stop resume`` or None."""
+def strip(status: Status, settings: str, *, on_press: Callable[[str], None]) -> None:
+    """Draw the strip. ``on_press`` is told which button: ``pause continue stop resume``."""
     with st.container(key="strip", horizontal=True, vertical_alignment="center"):
         st.html(
             f'<div class="strip" data-kind="{status.kind}" role="status">'
@@ -18,13 +19,17 @@ def strip(status: Status, settings: str) -> str | None:
             f"<span>{escape(settings)}</span><em>{escape(status.detail)}</em></div>",
             width="stretch",
         )
-        pressed = None
         for name, label, icon in _buttons(status.kind):
-            if st.button(label, key=f"do-{name}", icon=f":material/{icon}:", width="content"):
-                pressed = name
+            st.button(
+                label,
+                key=f"do-{name}",
+                icon=f":material/{icon}:",
+                width="content",
+                on_click=on_press,
+                args=(name,),
+            )
     if status.error:
         explain(status.error)
-    return pressed
 
 
 def _buttons(kind: str) -> list[tuple[str, str, str]]:

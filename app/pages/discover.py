@@ -56,20 +56,6 @@ def before_the_search() -> None:
     preflight(state.check(), problem=state.worker().problem, ready=state.worker().ready)
 
 
-def act(pressed: str | None) -> None:
-    """Do what was pressed in the strip."""
-    run = state.shown()
-    if run is None or pressed is None:
-        return
-    client = state.worker()
-    do = {"pause": client.pause, "continue": client.go_on, "stop": client.stop}
-    if pressed in do:
-        do[pressed](run)
-        st.rerun(scope="fragment")
-    state.resume(run)
-    st.rerun()
-
-
 def watch() -> None:
     """Draw the run on screen; called again and again while it goes on."""
     run = state.shown()
@@ -81,7 +67,7 @@ def watch() -> None:
             line = settings_line(run.config)
         except PahqError as error:
             explain(error.as_dict())
-    act(strip(status, line))
+    strip(status, line, on_press=state.act)
     if run is not None and tail is not None:
         observatory(
             tail.message(

@@ -25,9 +25,12 @@ export default function mount({ data, parentElement, setStateValue, setTriggerVa
   }
   app.send = { state: setStateValue, trigger: setTriggerValue };
   app.update(data);
+  // Streamlit also calls this for an update that a newer one has overtaken; only when our
+  // element has left the page is it really over.
   return () => {
-    app.destroy();
+    if (parentElement.isConnected) return;
     instances.delete(parentElement);
+    app.destroy();
   };
 }
 
@@ -60,6 +63,7 @@ class Observatory {
   }
 
   destroy() {
+    this.gone = true;
     this.scrubber.stop();
     for (const stop of this.unwatch) stop();
     if (this.Plotly) for (const name of ["graph", "map"]) this.Plotly.purge(this.part(name));
@@ -195,7 +199,7 @@ class Observatory {
   text() {
     const { scene } = this;
     Object.assign(this.root.dataset, {
-      step: scene.step, edges: scene.view.kept.length, run: this.run, decided: scene.log.decided,
+      step: scene.step, edges: scene.view.kept.length, run: scene.log.header.run, decided: scene.log.decided,
     });
     this.part("kpis").innerHTML = kpis(scene);
     this.part("budget").innerHTML = budgetLine(scene);
@@ -222,8 +226,14 @@ class Observatory {
 
   /** One drawing at a time; the latest wish is drawn next. */
   async pictures() {
+    if (this.gone) return;
     if (!this.Plotly || this.drawing) {
       this.again = true;
+      return;
+    }
+    if (this.graph.element.held || this.map.element.held) {
+      clearTimeout(this.soon);
+      this.soon = setTimeout(() => this.pictures(), 120);
       return;
     }
     this.drawing = true;

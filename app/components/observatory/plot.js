@@ -41,13 +41,17 @@ export function onClick(gd, pick) {
   let down = null;
   gd.on("plotly_hover", (event) => { hovered = event.points[0]?.customdata ?? null; });
   gd.on("plotly_unhover", () => { hovered = null; });
-  gd.addEventListener("pointerdown", (event) => { down = [event.clientX, event.clientY]; }, true);
-  gd.addEventListener("pointerup", (event) => {
-    if (!down || !gd.contains(event.target)) return;
-    const moved = Math.hypot(event.clientX - down[0], event.clientY - down[1]);
-    down = null;
-    if (moved < 5) pick(hovered, event);
+  gd.addEventListener("pointerdown", (event) => {
+    down = [event.clientX, event.clientY];
+    gd.held = true; // drawing now would end a drag
+    // While a button is down Plotly covers the page, so the release is not seen by `gd`.
+    window.addEventListener("pointerup", release, { once: true, capture: true });
   }, true);
+  function release(event) {
+    gd.held = false;
+    const moved = Math.hypot(event.clientX - down[0], event.clientY - down[1]);
+    if (moved < 5) pick(hovered, event);
+  }
 }
 
 /** Keep a plot as wide as its box. `draw` is called again when the box changes. */

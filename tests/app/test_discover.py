@@ -1,0 +1,301 @@
+"""The page without a browser: what it shows and what it asks of the worker."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT
+from made_logs import write_run
+from streamlit.testing.v1 import AppTest
+
+from pahq.paths import runs_dir
+from pahq.runs import store
+from pahq.runs.config import RunConfig, knobs
+
+MAIN = str(ROOT / "app/main.py")
+
+
+@pytest.fixture
+def page(home, fake):
+    return AppTest.from_file(MAIN, default_timeout=20)
+
+
+def picture(page) -> dict:
+    """What the browser was sent."""
+    found = [e for e in page.main if getattr(e, "proto", None) is not None]
+    proto = next(e.proto for e in _walk(page.main) if _is_picture(e))
+    assert found
+    return json.loads(proto.json)
+
+
+def _walk(block):
+    for element in block.children.values():
+        yield element
+        if hasattr(element, "children"):
+            yield from _walk(element)
+
+
+def _is_picture(element) -> bool:
+    proto = getattr(element, "proto", None)
+    return getattr(proto, "component_name", "") == "pahq.observatory"
+
+
+def text(page) -> str:
+    return " ".join(str(element.proto.body) for element in page.main.get("html"))
+
+
+def all_text(page) -> str:
+    return " ".join(str(e.proto.body) for e in page.get("html"))
+
+
+def set_up(page, **values):
+    for key, value in values.items():
+        page.session_state[key] = value
+    return page.run()
+
+
+def only_run(page):
+    folders = store.list_runs()
+    assert len(folders) == 1
+    return folders[0]
+
+
+def test_a_recording_is_on_screen_before_anything_is_computed(page, fake):
+    page.run()
+    assert not page.exception
+    assert "This is a recording." in text(page)
+    assert "Press Run to compute it yourself." in text(page)
+    sent = picture(page)
+    assert sent["run"] == "made-ioi"
+    assert sent["header"]["edges"] == 1519
+    assert fake.asked == []
+
+
+def test_without_any_recording_the_page_says_what_to_do(page, home):
+    for file in (home / "recordings" / "made-ioi").iterdir():
+        file.unlink()
+    page.run()
+    assert "Press Run" in text(page)
+    assert not page.exception
+
+
+def test_run_makes_a_folder_with_the_settings_and_hands_it_to_the_worker(page, fake):
+    page.run()
+    page.button("run").click().run()
+    run = only_run(page)
+    assert fake.asked == [("run", run.id)]
+    config = run.config
+    assert (config.model, config.task, config.threshold) == ("tiny-gpt", "ioi", 0.01)
+    assert config.policy == "pahq-int8"
+    assert page.query_params["run"] == run.id
+
+
+def test_every_knob_of_a_run_can_be_set(page):
+    page.run()
+    page.number_input("knob_examples").set_value(7)
+    page.selectbox("knob_metric").set_value("nll")
+    page.toggle("knob_absolute").set_value(True)
+    page.number_input("knob_threads").set_value(2)
+    page.run()
+    page.button("run").click().run()
+    config = only_run(page).config
+    assert (config.examples, config.metric, config.absolute, config.threads) == (7, "nll", True, 2)
+
+
+def test_the_form_has_a_control_for_each_knob(page):
+    page.run()
+    own = {"model": "model", "task": "task", "policy": "policy", "threshold": "tau"}
+    for name in knobs():
+        assert page.get_by_key(own.get(name, f"knob_{name}")), name
+
+
+def test_slider_and_box_are_bound_to_each_other(page):
+    page.run()
+    page.select_slider("tau_slider").set_value(0.05).run()
+    assert page.text_input("tau").value == "0.05"
+    page.text_input("tau").set_value("0.0021").run()
+    assert page.select_slider("tau_slider").value == 0.002
+    page.button("run").click().run()
+    assert only_run(page).config.threshold == 0.0021
+
+
+@pytest.mark.parametrize("bad", ["0", "-1", "nan", "inf", "much"])
+def test_a_threshold_that_decides_nothing_is_refused_with_the_reason(page, fake, bad):
+    page.run()
+    page.text_input("tau").set_value(bad).run()
+    page.button("run").click().run()
+    assert "is not a positive number" in all_text(page)
+    assert "What to do" in all_text(page)
+    assert fake.asked == []
+    assert not page.exception
+
+
+def test_the_policy_switch_offers_the_three_of_the_paper_and_the_rest(page):
+    page.run()
+    switch = page.segmented_control("policy")
+    assert switch.options == ["Full", "Uniform", "PAHQ", "More"]
+    switch.set_value("more").run()
+    page.selectbox("policy_more").set_value("bf16").run()
+    page.button("run").click().run()
+    assert only_run(page).config.policy == "bf16"
+
+
+def test_on_a_gpu_the_switch_offers_fp8(page):
+    page.run()
+    page.selectbox("knob_device").set_value("cuda").run()
+    page.segmented_control("policy").set_value("pahq-fp8").run()
+    page.button("run").click().run()
+    assert only_run(page).config.policy == "pahq-fp8"
+
+
+def test_a_model_that_must_be_downloaded_says_so_plainly(page):
+    page.run()
+    page.selectbox("model").set_value("gpt2").run()
+    assert "needs download" in page.sidebar.caption[0].value
+    assert "498 MB" in page.sidebar.info[0].value
+    assert "work offline" in page.sidebar.info[0].value
+
+
+def test_an_own_directory_can_be_named(page, tmp_path, fake):
+    page.run()
+    page.selectbox("model").set_value("directory").run()
+    assert page.button("run").disabled
+    page.text_input("model_path").set_value(str(tmp_path)).run()
+    page.button("run").click().run()
+    assert only_run(page).config.model == str(tmp_path)
+
+
+def test_a_model_that_fails_the_task_gets_a_warning_before_the_search(page, fake):
+    fake.answer = {"task_score": 0.12, "examples": 50, "warning": "It hardly does the task."}
+    set_up(page, model="hand-induction", task="induction")
+    assert "It hardly does the task." in all_text(page)
+    assert "right on 12% of 50 prompts" in all_text(page)
+
+
+def test_the_check_is_asked_once_for_the_same_settings(page, fake):
+    set_up(page, model="hand-induction", task="induction")
+    page.run()
+    page.text_input("tau").set_value("0.5").run()  # changes nothing that is checked
+    assert len(fake.checked) == 1
+    page.number_input("knob_examples").set_value(9).run()
+    assert len(fake.checked) == 2
+
+
+def running(page, fake, upto=400):
+    page.run()
+    page.button("run").click().run()
+    run = only_run(page)
+    write_run(run.path, upto=upto)
+    return run
+
+
+def test_a_run_in_work_can_be_paused_stopped_and_resumed(page, fake):
+    run = running(page, fake)
+    page.run()
+    assert "Running" in text(page)
+    assert picture(page)["status"]["live"] is True
+    page.button("do-pause").click().run()
+    assert "Paused" in text(page)
+    page.button("do-continue").click().run()
+    page.button("do-stop").click().run()
+    assert "Stopping" in text(page)
+    fake.jobs[run.id].phase = "done"
+    with (run.path / "events.jsonl").open("a") as log:
+        log.write('{"type":"run_stopped","t":3,"decided":400}\n')
+    page.run()
+    assert "Stopped" in text(page)
+    assert "the rest counts as kept" in text(page)
+    page.button("do-resume").click().run()
+    assert [what for what, _ in fake.asked] == ["run", "pause", "go_on", "stop", "run"]
+
+
+def test_only_new_rows_are_sent_after_the_first_time(page, fake):
+    run = running(page, fake, upto=100)
+    for _ in range(4):
+        page.run()
+    first = picture(page)["from"]
+    write_run(run.path, upto=140)
+    page.run()
+    sent = picture(page)
+    assert first > 100
+    assert sent["from"] == first
+    assert 0 < len(sent["rows"]) < 60
+    assert sent["header"] is None
+
+
+def test_a_failed_run_says_what_why_and_how_to_fix_it(page, fake):
+    run = running(page, fake)
+    fake.jobs[run.id].phase = "failed"
+    error = {"what": "Memory ran out.", "why": "too many prompts", "fix": "take fewer"}
+    with (run.path / "events.jsonl").open("a") as log:
+        log.write(json.dumps({"type": "run_failed", "t": 3, "error": error}) + "\n")
+    page.run()
+    shown = text(page)
+    assert all(part in shown for part in ("Failed", *error.values()))
+    assert page.button("do-resume")
+
+
+def test_a_worker_that_cannot_start_is_said(page, fake):
+    fake.problem = {"what": "No worker.", "why": "because", "fix": "Repair it."}
+    page.run()
+    assert "No worker. Repair it." in all_text(page)
+
+
+def test_reload_attaches_to_the_run_of_the_url_with_its_settings(home, fake):
+    config = RunConfig(model="hand-induction", task="induction", threshold=0.3, policy="bf16")
+    run = store.create(config)
+    write_run(run.path, upto=50)
+    (run.path / "config.json").write_text(config.as_json())
+    page = AppTest.from_file(MAIN, default_timeout=20)
+    page.query_params["run"] = run.id
+    page.query_params["node"] = "a1.h3"
+    page.query_params["step"] = "20"
+    page.run()
+    assert picture(page)["run"] == run.id
+    assert picture(page)["initial"] == {"node": "a1.h3", "step": 20}
+    assert page.selectbox("model").value == "hand-induction"
+    assert page.text_input("tau").value == "0.3"
+    assert page.selectbox("policy_more").value == "bf16"
+    assert "Interrupted" in text(page)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"run": "../../etc"}, {"run": "/etc"}, {"run": "no-such-run"}, {"node": "<script>"},
+        {"step": "-3", "edge": "x"}, {"model": "../x", "task": "y", "policy": "z", "tau": "-1"},
+    ],
+)  # fmt: skip
+def test_bad_values_in_the_url_are_ignored(page, query):
+    for name, value in query.items():
+        page.query_params[name] = value
+    page.run()
+    assert not page.exception
+    assert picture(page)["run"] == "made-ioi"
+    assert picture(page)["initial"] == {}
+    assert page.selectbox("model").value == "tiny-gpt"
+
+
+def test_a_damaged_run_is_explained_not_a_traceback(page):
+    path = runs_dir() / "broken"
+    path.mkdir(parents=True)
+    (path / "config.json").write_text("{")
+    page.query_params["run"] = "broken"
+    page.run()
+    assert not page.exception
+    assert "is not JSON" in text(page)
+
+
+def test_the_app_never_imports_torch():
+    code = (
+        "import sys; sys.path.insert(0, 'app');"
+        "import state, choices, live, status, components.settings, components.observatory,"
+        "components.preflight, components.strip, components.task_card;"
+        "choices.model_facts('gpt2');"
+        "print([m for m in ('torch', 'transformers', 'transformer_lens') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
