@@ -36,8 +36,9 @@ ABOUT = (
     "it which word came before each position, and look where that is the word they stand on."
 )
 NOTES = (
-    "During the first 300 steps, head 0 of layer 1 was rewarded for looking at the token that "
-    "followed last time. All other heads, the previous-token head among them, were left alone."
+    f"During the first {GUIDES[0].steps} steps, head 0 of layer 1 was rewarded for looking at the "
+    "token that followed last time. All other heads, the previous-token head among them, were "
+    "left alone. A penalty on every head's value and output weights made sharing a job expensive."
 )
 
 

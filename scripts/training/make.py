@@ -4,12 +4,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from pahq.tokenizer import Tokenizer
 from scripts.training import attn_2l, evaluate, export, hand, loop, tiny_gpt
 from scripts.training.cards import write_card
 from scripts.training.files import write_json
-from scripts.training.model import Decoder
+from scripts.training.model import Block, Decoder
 from scripts.training.vocabulary import save_tokenizer
 
 Say = Callable[[str], None]
@@ -144,8 +145,26 @@ def _facts(
         ("vocabulary", f"{words.size} words"),
         ("context", f"{shape.context} tokens"),
         ("training", f"{schedule.steps:,} steps of 40 rows of {shape.context} tokens, seed {seed}"),
+        ("silent heads", ", ".join(silent_heads(model)) or "none"),
         ("time", f"{seconds / 60:.0f} minutes on one CPU core (bfloat16 products, FP32 weights)"),
     ]
+
+
+def silent_heads(model: Decoder) -> list[str]:
+    """Return the heads that write nothing worth mentioning: less than a thousandth of the most."""
+    lengths = torch.stack([output_lengths(block) for block in model.blocks])
+    silent = (lengths < 1e-3 * lengths.max()).nonzero().tolist()
+    return [f"a{layer}.h{head}" for layer, head in silent]
+
+
+def output_lengths(block: nn.Module) -> torch.Tensor:
+    """Return the length (Frobenius norm) of each head's output matrix."""
+    assert isinstance(block, Block)
+    return (
+        block.out.weight.detach()
+        .view(-1, block.heads, block.out.in_features // block.heads)
+        .norm(dim=(0, 2))
+    )
 
 
 MAKERS: dict[str, Callable[[Path, Path, Say], None]] = {

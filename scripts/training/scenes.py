@@ -15,6 +15,7 @@ Piece = tuple[str, float]
 """A text, and how much its prediction counts in the loss."""
 
 ANSWER, GUESSABLE, RANDOM = 1.0, 0.05, 0.0
+SECOND_MEETING = 0.35  # share of scenes in which two other people met before, or meet first
 STRANGE = 0.3  # the receiver where nothing decides between two people
 
 HELD_OUT_TEMPLATES = (3, 7, 9, 11, 14)  # never seen in training; places in ioi.TEMPLATES
@@ -90,7 +91,7 @@ def scene(rng: random.Random) -> list[Piece]:
     a, b, *others = draw_names(rng, 5)
     pieces: list[Piece] = []
     pairs = [(a, b)]
-    if rng.random() < 0.35:  # someone else's meeting, before or after
+    if rng.random() < SECOND_MEETING:
         pairs.append((others[0], others[1]))
         rng.shuffle(pairs)
         pieces += fill(rng.choice(MEETINGS), _meeting(rng, *pairs[0]), weight=GUESSABLE)

@@ -4,9 +4,12 @@ What the training does beyond drawing documents, and why (docs/experiments.md ha
 
 1. Warm-up on random words that repeat, first from a small pool of words, then from all of them:
    matching a word to itself is learned on few words and carries over to the rest.
-2. During the first steps one head of layer 0 is rewarded for looking one token back. Afterwards
-   nothing holds it there; it stays because the induction heads read it.
+2. During the first steps one head of layer 1 is rewarded for looking at the token that followed
+   last time. Afterwards nothing holds it there. The previous-token head of layer 0 that feeds it
+   is never told anything.
 3. Then all five tasks at once.
+4. All along, heads that share a job pay for it (``loop.concentrate``), so few heads do each job
+   and some fall silent.
 """
 
 import random
@@ -24,6 +27,7 @@ NAME = "tiny-gpt"
 TASKS = ("ioi", "greater-than", "docstring", "induction", "pronoun")
 CONTEXT = 64
 SEED = 0
+WIDTH, MLP = 192, 384
 
 WARM_UP = 600  # steps on random words alone
 SMALL_POOL, SMALL_POOL_STEPS = 48, 400
@@ -42,8 +46,11 @@ ABOUT = (
     "else: its vocabulary holds the words of these tasks only."
 )
 NOTES = (
-    "During the first 200 steps, head 0 of layer 0 was rewarded for looking one token back. "
-    "Afterwards nothing held it there."
+    f"During the first {GUIDES[0].steps} steps, head 0 of layer 1 was rewarded for looking at the "
+    "token that followed last time; afterwards nothing held it there. All other heads, the "
+    "previous-token head of layer 0 among them, were left alone. All along, a penalty on every "
+    "head's value and output weights made sharing a job expensive, so some heads are silent: "
+    "their outputs are zero, and no circuit holds them."
 )
 
 
@@ -53,7 +60,7 @@ def tokenizer() -> Tokenizer:
 
 def new_model(words: Tokenizer) -> Decoder:
     torch.manual_seed(SEED)
-    return Decoder(Shape(words.size, CONTEXT, layers=4, heads=8, width=192, mlp=384))
+    return Decoder(Shape(words.size, CONTEXT, layers=4, heads=8, width=WIDTH, mlp=MLP))
 
 
 def batches(words: Tokenizer) -> Callable[[random.Random, int], Batch]:
