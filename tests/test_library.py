@@ -1,0 +1,67 @@
+"""pahq from Python."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+import pahq
+from pahq.errors import BadRunFolder, BadThreshold
+from pahq.models.loading import load_model
+
+
+def test_run_returns_the_circuit_its_events_and_its_summary():
+    run = pahq.run(model="hand-induction", task="induction", threshold=0.01, examples=10)
+    assert len(run.circuit.kept) == run.summary["edges_kept"] == 4
+    assert sum(getattr(event, "kept", False) for event in run.events) == 4
+    assert run.config.examples == 10
+    assert "4 of 81 edges" in repr(run)
+    assert run.figure().data
+
+
+def test_a_bridge_that_is_loaded_already_can_be_searched():
+    loaded = load_model("attn-2l", device=torch.device("cpu"))
+    tokens = list(range(5, 15))
+    prompts = [{"clean": tokens + tokens[:3], "corrupt": tokens[::-1] + tokens[:3], "answers": []}]
+    Path("task.json").write_text(json.dumps({"prompts": prompts}))
+    run = pahq.run(model=loaded.bridge, task="task.json", threshold=0.05)
+    assert run.config.model == "attn-2l"
+    assert run.summary["status"] == "finished"
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def test_load_opens_a_run_by_id_or_folder():
+    made = pahq.run(model="hand-induction", task="induction", threshold=0.01, examples=5)
+    assert pahq.load(made.path).circuit.kept == made.circuit.kept
+    assert pahq.load(made.folder.id).summary == made.summary
+
+
+def test_events_are_told_as_they_come():
+    seen = []
+    run = pahq.run(
+        model="hand-induction", task="induction", threshold=0.01, examples=5,
+        on_event=lambda event, t: seen.append(event),
+    )  # fmt: skip
+    assert seen == run.events
+
+
+def test_mistakes_are_errors_of_ours():
+    with pytest.raises(BadThreshold):
+        pahq.run(model="hand-induction", task="induction", threshold=-1.0)
+    with pytest.raises(BadRunFolder):
+        pahq.load("nothing")
+
+
+def test_an_unfinished_run_has_no_circuit_yet(tmp_path):
+    from pahq.runs import store
+    from pahq.runs.config import make_config
+
+    config = make_config(model="hand-induction", task="induction", threshold=0.01)
+    folder = store.create(config, out=tmp_path / "run")
+    with pytest.raises(BadRunFolder, match=r"no circuit yet(?s:.)*pahq resume"):
+        _ = pahq.load(folder.path).circuit
