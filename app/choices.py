@@ -17,6 +17,7 @@ from pahq.tokenizer import Tokenizer
 
 DIRECTORY = "directory"  # the entry for a model of the user's own
 FILE = "file"  # the entry for a task file
+MORE = "more"  # the entry for every other policy
 THRESHOLDS = [m * 10.0**e for e in range(-4, 0) for m in (1, 2, 5)] + [1.0]
 THRESHOLDS = [float(f"{x:.1g}") for x in THRESHOLDS]
 MAIN_POLICIES = {"cpu": ("fp32", "rtn-int8", "pahq-int8"), "cuda": ("fp32", "rtn-fp8", "pahq-fp8")}
@@ -32,12 +33,14 @@ class ModelFacts:
     Attributes:
         line: layers, heads, size and whether it is ready, in one line.
         ready: its files are on this computer.
+        downloadable: pressing Run fetches it.
         notice: what the user should know before pressing Run; None if nothing.
     """
 
     line: str
     ready: bool
     notice: str | None = None
+    downloadable: bool = False
 
 
 def model_label(name: str) -> str:
@@ -75,7 +78,8 @@ def model_facts(name: str) -> ModelFacts:
     need, free = MEMORY_FACTOR * entry.fp32_bytes, psutil.virtual_memory().available
     if need > free:
         notice = (notice or "") + f" It needs about {megabytes(need)}; {megabytes(free)} are free."
-    return ModelFacts(line + (" · ready" if ready else " · needs download"), ready, notice)
+    state = " · ready" if ready else " · needs download"
+    return ModelFacts(line + state, ready, notice, downloadable=not ready)
 
 
 def is_ready(entry: ModelEntry) -> bool:

@@ -85,7 +85,7 @@ def _from_config(config: RunConfig) -> dict[str, Any]:
 
 def _policy(name: str) -> dict[str, Any]:
     main = name in choices.SHORT
-    return {"policy": name if main else "more", "policy_more": "" if main else name}
+    return {"policy": name if main else choices.MORE, "policy_more": "" if main else name}
 
 
 def _tau(value: float) -> dict[str, Any]:
@@ -107,23 +107,37 @@ def box_changed() -> None:
     st.session_state["tau_slider"] = _tau(value)["tau_slider"]
 
 
+def setting(key: str) -> Any:
+    """Return what a control is set to."""
+    return st.session_state[key]
+
+
+def chosen(name: str) -> str:
+    """Return the chosen ``model``, ``task`` or ``policy``: a name, or a path of the user's."""
+    elsewhere = {
+        "model": (choices.DIRECTORY, "model_path"),
+        "task": (choices.FILE, "task_path"),
+        "policy": (choices.MORE, "policy_more"),
+    }
+    entry, key = elsewhere[name]
+    value = st.session_state[name]
+    return (st.session_state.get(key) or "") if value == entry else value
+
+
 def config() -> RunConfig:
     """Return the form as a checked config.
 
     Raises:
         UsageError: for what cannot be used.
     """
-    form = st.session_state
-    settings = {name: form[f"knob_{name}"] for name in advanced()}
-    settings["model"] = form["model_path"] if form["model"] == choices.DIRECTORY else form["model"]
-    settings["task"] = form["task_path"] if form["task"] == choices.FILE else form["task"]
-    settings["policy"] = form["policy_more"] if form["policy"] == "more" else form["policy"]
+    settings = {name: setting(f"knob_{name}") for name in advanced()}
+    settings |= {name: chosen(name) for name in ("model", "task", "policy")}
     for name, what in (("model", "directory"), ("task", "file"), ("policy", "policy")):
         if not settings[name]:
             raise UsageError(
                 f"No {what} is given.", why=f"the {name} is still empty", fix=f"fill in the {what}"
             )
-    return make_config(threshold=form["tau"], **settings)
+    return make_config(threshold=setting("tau"), **settings)
 
 
 # Runs -------------------------------------------------------------------------------------------
@@ -239,6 +253,32 @@ def tail(run: RunFolder) -> Tail:
     return found
 
 
+def is_live() -> bool:
+    """Return whether more of the run on screen is to come; the start of a full run of the page."""
+    run = shown()
+    live = status(run, tail(run)).live if run else False
+    st.session_state["was_live"] = live
+    return live
+
+
+def turned(what: str, now: bool) -> bool:
+    """Return whether a fact has changed since it was last asked for."""
+    key = f"was_{what}"
+    before = st.session_state.get(key, now)
+    st.session_state[key] = now
+    if what == "live" and before and not now:
+        run = shown()
+        ended = status(run, tail(run)) if run else None
+        if ended and ended.kind == "finished":
+            st.session_state["news"] = f"Finished: {ended.detail}"
+    return before != now
+
+
+def news() -> str | None:
+    """Return what happened since the last full run of the page, once."""
+    return st.session_state.pop("news", None)
+
+
 # What the reader looks at -----------------------------------------------------------------------
 
 
@@ -275,9 +315,8 @@ def initial_look() -> dict[str, Any]:
 
 def write_url() -> None:
     """Keep the settings in the URL, so that it can be bookmarked."""
-    form = st.session_state
-    policy = form["policy_more"] if form["policy"] == "more" else form["policy"]
-    settings = {"model": form["model"], "task": form["task"], "policy": policy, "tau": form["tau"]}
+    settings = {"model": setting("model"), "task": setting("task"), "tau": setting("tau")}
+    settings["policy"] = chosen("policy")
     for name, value in settings.items():
         if str(value) != str(DEFAULTS[name]) and value:
             st.query_params[name] = str(value)
@@ -288,16 +327,34 @@ def write_url() -> None:
 # The check before a search ----------------------------------------------------------------------
 
 
-def check() -> Job | None:
-    """Return the check of the present settings; ask for it once, while the worker is free."""
+def _to_check() -> RunConfig | None:
     try:
         settings = config()
     except PahqError:
         return None
-    if not choices.model_facts(settings.model).ready:
+    return settings if choices.model_facts(settings.model).ready else None
+
+
+def _check_key(settings: RunConfig) -> str:
+    return settings.model_dump_json(exclude=set(WITHOUT_A_CHECK))
+
+
+def check() -> Job | None:
+    """Return the check of the present settings; ask for it once, while the worker is free."""
+    settings = _to_check()
+    if settings is None:
         return None
-    key = settings.model_dump_json(exclude=set(WITHOUT_A_CHECK))
     checks: dict[str, Job] = st.session_state.setdefault("checks", {})
+    key = _check_key(settings)
     if key not in checks and worker().ready and not worker().busy:
         checks[key] = worker().check(settings)
     return checks.get(key)
+
+
+def check_pending() -> bool:
+    """Return whether something new about the check is still to come."""
+    if worker().problem is not None:
+        return False
+    settings = _to_check()
+    job = st.session_state.get("checks", {}).get(_check_key(settings)) if settings else None
+    return not worker().ready or (settings is not None and (job is None or not job.over))

@@ -7,6 +7,7 @@ import streamlit as st
 
 import choices
 from pahq import catalog
+from pahq.errors import UsageError
 from pahq.runs.config import check_threshold
 
 KEPT = "session"  # a control that is not on screen keeps its value
@@ -18,7 +19,7 @@ HELP = {
 }
 
 
-def model_box(path: str) -> choices.ModelFacts:
+def model_box() -> choices.ModelFacts:
     """Draw the choice of a model and what is known about it."""
     names = [entry.name for entry in catalog.MODELS] + [choices.DIRECTORY]
     name = st.selectbox(
@@ -30,10 +31,11 @@ def model_box(path: str) -> choices.ModelFacts:
         help=HELP["model"],
     )
     if name == choices.DIRECTORY:
-        path = st.text_input(
-            "Directory", key="model_path", persist_state=KEPT, placeholder="/path/to/model"
+        placeholder = "/path/to/model"
+        name = st.text_input(
+            "Directory", key="model_path", persist_state=KEPT, placeholder=placeholder
         )
-    facts = choices.model_facts(path if name == choices.DIRECTORY else name)
+    facts = choices.model_facts(name)
     st.caption(facts.line)
     if facts.notice:
         st.info(facts.notice, icon=":material/cloud_download:")
@@ -63,9 +65,9 @@ def task_box() -> str:
 def policy_switch(device: str) -> None:
     """Draw the three policies of the paper, and the rest behind More."""
     main = choices.policies(device)
-    st.segmented_control(
+    name = st.segmented_control(
         "Precision",
-        [*main, "more"],
+        [*main, choices.MORE],
         key="policy",
         persist_state=KEPT,
         format_func=lambda name: choices.SHORT.get(name, "More"),
@@ -73,10 +75,10 @@ def policy_switch(device: str) -> None:
         width="stretch",
         help=HELP["policy"],
     )
-    if st.session_state["policy"] == "more":
+    if name == choices.MORE:
         rest = [entry.name for entry in catalog.POLICIES if entry.name not in main]
         titles = {entry.name: entry.title for entry in catalog.POLICIES}
-        st.selectbox(
+        name = st.selectbox(
             "Policy",
             rest,
             key="policy_more",
@@ -85,8 +87,6 @@ def policy_switch(device: str) -> None:
             accept_new_options=True,
             label_visibility="collapsed",
         )
-    name = st.session_state["policy"]
-    name = st.session_state["policy_more"] if name == "more" else name
     entry = next((entry for entry in catalog.POLICIES if entry.name == name), None)
     st.caption(entry.description if entry else "A policy file, in the form of the named ones.")
 
@@ -105,13 +105,13 @@ def threshold_box(
         on_change=on_slide,
         help=HELP["tau"],
     )
-    box.text_input(
+    typed = box.text_input(
         "Exact", key="tau", persist_state=KEPT, on_change=on_type, label_visibility="collapsed"
     )
     entry = catalog.find(catalog.METRICS, metric, kind="metric")
     try:
-        value = check_threshold(st.session_state["tau"])
-    except Exception:  # the page shows the reason; here only the sentence is left out
+        value = check_threshold(typed)
+    except UsageError:  # the page shows the reason; here only the sentence is left out
         st.caption("An edge stays if cutting it costs at least τ.")
         return
     change = "changes" if absolute else "raises"

@@ -45,6 +45,15 @@ def _buttons(kind: str) -> list[tuple[str, str, str]]:
     return []
 
 
+def empty() -> None:
+    """Draw what stands where the picture will be."""
+    st.html(
+        '<div class="empty-card"><div><h3>No circuit yet</h3><p>Choose a model and a task on the '
+        "left, then press Run. You will see every decision as it is made: edges that matter stay, "
+        "the rest goes.</p></div></div>"
+    )
+
+
 def explain(error: dict[str, str]) -> None:
     """Draw an error: what happened, why, how to fix it."""
     parts = {name: escape(error.get(name, "")) for name in ("what", "why", "fix")}

@@ -37,6 +37,8 @@ class Feed:
         ending: ``{"type", ...}`` of the last event, or None while the run goes on.
         decided: number of decisions.
         kept: how many of them kept their edge.
+        skipped: how many needed no test.
+        last_t: seconds of search at the last decision.
     """
 
     def __init__(self) -> None:
@@ -45,6 +47,7 @@ class Feed:
         self.ending: dict[str, Any] | None = None
         self.decided = 0
         self.kept = 0
+        self.skipped = 0
         self.last_t = 0.0
         self._senders: dict[str, int] = {}
         self._receivers: dict[str, int] = {}
@@ -87,6 +90,7 @@ class Feed:
                 row += [int(event.kept), short(event.effect), short(event.damage), round(t, 3)]
             self.decided += 1
             self.kept += event.kept
+            self.skipped += event.skipped
             self.last_t = t
             self.rows.append(row)
         elif isinstance(event, FocusChanged):

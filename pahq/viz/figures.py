@@ -92,7 +92,7 @@ def _edges(kept: Sequence[EdgeTested], view: View, layout: Layout, colours: Them
     groups: dict[tuple[float, str, str], Trace] = {}
     for decision in kept:
         kind = _kind(decision.edge)
-        width = WIDTHS[width_bin(decision.effect, largest=largest)]
+        width = WIDTHS[width_bin(decision.effect, threshold=view.run.threshold, largest=largest)]
         near = borderline(decision.effect, threshold=view.run.threshold)
         key = (width, "7px,4px" if near else "solid", colours.reads[kind])
         trace = groups.setdefault(key, _line(*key))

@@ -4,10 +4,11 @@ Every fact that has a colour also has a shape, a dash, a width or a letter. Colo
 Okabe and Ito, darkened on white where the original has less than 3:1 contrast.
 """
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-WIDTHS = (0.7, 1.1, 1.6, 2.2, 2.9, 3.7, 4.6, 5.6)  # px of an edge, in bins of sqrt(|effect|)
+WIDTHS = (0.8, 1.2, 1.7, 2.3, 3.0, 3.8, 4.7, 5.6)  # px of an edge, in bins of log |effect|
 SYMBOLS = {"head": "square", "mlp": "diamond", "input": "triangle-up", "logits": "triangle-down"}
 BORDERLINE = 0.2  # an effect within 20% of the threshold: could have gone the other way
 BITS = {"fp32": 32, "bf16": 16, "fp16": 16, "fp8-e4m3": 8, "fp8-e5m2": 8, "int8": 8, "int4": 4}
@@ -90,11 +91,15 @@ def bits(fmt: str) -> int:
     return BITS.get(fmt, 32)
 
 
-def width_bin(effect: float, *, largest: float) -> int:
-    """Return which of ``WIDTHS`` an edge gets: its square root, relative to the largest effect."""
-    if largest <= 0:
+def width_bin(effect: float, *, threshold: float, largest: float) -> int:
+    """Return which of ``WIDTHS`` an edge gets.
+
+    Kept effects span orders of magnitude, so widths follow their logarithm, from the threshold
+    to the largest effect: on a linear scale one edge would make all others hairlines.
+    """
+    if abs(effect) <= threshold or largest <= threshold:
         return 0
-    share = min(abs(effect) / largest, 1.0) ** 0.5
+    share = math.log(abs(effect) / threshold) / math.log(largest / threshold)
     return min(int(share * len(WIDTHS)), len(WIDTHS) - 1)
 
 

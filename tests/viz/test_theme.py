@@ -44,11 +44,12 @@ def test_every_format_has_its_bits():
 
 
 def test_widths_grow_with_the_effect_and_stay_in_range():
-    bins = [width_bin(effect, largest=1.0) for effect in (0.0, 0.01, 0.25, 1.0, 9.0)]
+    effects = (0.0, 0.01, 0.05, -0.3, 1.0, 9.0)
+    bins = [width_bin(effect, threshold=0.01, largest=1.0) for effect in effects]
     assert bins == sorted(bins)
-    assert bins[0] == 0
-    assert bins[-1] == len(WIDTHS) - 1
-    assert width_bin(1.0, largest=0.0) == 0
+    assert bins[:2] == [0, 0]
+    assert bins[-2:] == [len(WIDTHS) - 1] * 2
+    assert width_bin(0.5, threshold=0.1, largest=0.0) == 0
 
 
 def test_an_effect_within_a_fifth_of_the_threshold_is_borderline():

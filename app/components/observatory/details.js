@@ -1,6 +1,6 @@
 // The tabs beside the graph: what is selected, and the log. Clicks anywhere select everywhere.
 
-import { nearThreshold } from "./edges.js";
+import { nearThreshold, strength } from "./edges.js";
 import { clock, count, escape, formatName, measure, signed, spoken } from "./format.js";
 import { formatOf, standing } from "./log.js";
 import { histogram } from "./chart.js";
@@ -21,8 +21,7 @@ export function nodeTab({ view, log, selection, encoding }) {
   if (node < 0) return `<p class="obs-hint">This model has no ${escape(name)}.</p>`;
   const into = strongest(view.kept.filter((e) => e.to === node));
   const out = strongest(view.kept.filter((e) => e.from === node));
-  const most = Math.max(...[...into, ...out].map((e) => Math.abs(e.effect)), 1e-12);
-  const rows = (edges, other) => edges.map((e) => edgeRow(e, log.header.nodes[e[other]][0], most, log, encoding)).join("");
+  const rows = (edges, other) => edges.map((e) => edgeRow(e, log.header.nodes[e[other]][0], log, encoding)).join("");
   return `${title(name)}<p>${sentence({ view, log, node })}</p>
     ${section("Writes to", out.length, rows(out, "to"))}
     ${section("Reads from", into.length, rows(into, "from"))}`;
@@ -51,8 +50,11 @@ const strongest = (edges) => [...edges].sort((a, b) => Math.abs(b.effect) - Math
 const section = (label, n, rows) =>
   `<h5>${label} <span>${n}</span></h5>${n ? `<ul class="obs-list">${rows}</ul>` : '<p class="obs-hint">None kept so far.</p>'}`;
 
-function edgeRow(edge, other, most, log, encoding) {
-  const width = (100 * Math.sqrt(Math.abs(edge.effect) / most)).toFixed(1);
+/** Length of a bar in percent: never nothing, and the logarithm of the effect. */
+const bar = (effect, log, most) => (6 + 94 * strength(effect, log.header, most)).toFixed(1);
+
+function edgeRow(edge, other, log, encoding) {
+  const width = bar(edge.effect, log, log.largest);
   const near = nearThreshold(edge, log.header, encoding) ? ' <em title="Within 20% of the threshold">≈τ</em>' : "";
   return `<li>${button(`data-edge="${edge.i}"`, `${badge(edge.kind)}<span>${escape(other)}${near}</span>
     <s><u style="width:${width}%"></u></s><b>${signed(edge.effect)}</b>`, `Edge ${edge.name}, effect ${edge.effect}`)}</li>`;
@@ -65,7 +67,7 @@ function overview({ view, log }) {
     .sort((a, b) => b.weight - a.weight).slice(0, 8);
   if (!order.length) return '<p class="obs-hint">Click a node or an edge. Arrow keys walk over the graph once it has the focus; Enter selects, Esc clears.</p>';
   const rows = order.map((n) => `<li>${button(`data-node="${n.name}"`,
-    `<span>${escape(n.name)}</span><s><u style="width:${(100 * Math.sqrt(n.weight / order[0].weight)).toFixed(1)}%"></u></s><b>${n.into} in, ${n.out} out</b>`,
+    `<span>${escape(n.name)}</span><s><u style="width:${bar(n.weight, log, order[0].weight)}%"></u></s><b>${n.into} in, ${n.out} out</b>`,
     `Select ${spoken(n.name)}`)}</li>`).join("");
   return `<p>Components that carry most of the circuit so far. Select one here, in the graph or in the map.</p>
     <ul class="obs-list">${rows}</ul>`;

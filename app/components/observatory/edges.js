@@ -33,8 +33,11 @@ export function withinBudget(kept, budget) {
   return sorted.length > budget ? sorted.slice(sorted.length - budget) : sorted;
 }
 
-const bin = (effect, largest, bins) =>
-  Math.min(Math.floor(Math.sqrt(Math.min(Math.abs(effect) / (largest || 1), 1)) * bins), bins - 1);
+/** How strong an effect is, from 0 at the threshold to 1 at the largest, by its logarithm. */
+export function strength(effect, { threshold }, largest) {
+  if (Math.abs(effect) <= threshold || largest <= threshold) return 0;
+  return Math.min(Math.log(Math.abs(effect) / threshold) / Math.log(largest / threshold), 1);
+}
 
 export const nearThreshold = (edge, header, encoding) =>
   Math.abs(Math.abs(edge.effect) - header.threshold) <= encoding.borderline * header.threshold;
@@ -53,7 +56,9 @@ export function edgeTraces(edges, { nodes, theme, encoding, header, by, largest,
   const points = edges.length > 600 ? 8 : POINTS;
   for (const edge of edges) {
     const paint = colour(edge, by, theme, header.edges);
-    const width = encoding.widths[bin(edge.effect, largest, encoding.widths.length)];
+    const bins = encoding.widths.length;
+    const bin = Math.min(Math.floor(strength(edge.effect, header, largest) * bins), bins - 1);
+    const width = encoding.widths[bin];
     const dash = nearThreshold(edge, header, encoding) ? "7px,4px" : "solid";
     const key = `${width}|${dash}|${paint}`;
     if (!groups.has(key)) groups.set(key, line(paint, width, dash, opacity));

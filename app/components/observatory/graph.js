@@ -1,6 +1,6 @@
 // The circuit graph. Positions never move; what a run decides changes how nodes and edges look.
 
-import { curve, edgeHandles, edgeTraces, line, withinBudget } from "./edges.js";
+import { curve, edgeHandles, edgeTraces, line, strength, withinBudget } from "./edges.js";
 import { FLASH, formatOf, standing } from "./log.js";
 import { CONFIG, baseLayout, fade, onClick, pixel } from "./plot.js";
 
@@ -143,12 +143,12 @@ function nodeTrace(scene) {
   const { header } = log;
   const near = selection?.node ? neighbours(view, header, selection.node) : null;
   const crowded = header.size.heads > 14;
-  const most = Math.max(...view.strength, 1e-12);
+  const most = Math.max(...view.strength);
   const marks = header.nodes.map(([name, kind], node) => {
     const state = standing(view, header, node);
     const bits = encoding.bits[formatOf(view, header, name)] ?? 32;
     const lit = state === "in";
-    const grow = lit ? 9 * Math.sqrt(view.strength[node] / most) : 0;
+    const grow = lit ? 8 * strength(view.strength[node], header, most) : 0;
     const opacity = near && !near.has(name) ? 0.22 : state === "out" ? 0.38 : 1;
     return {
       symbol: encoding.symbols[kind], size: (crowded ? 10 : SIZE[kind]) + grow, opacity,

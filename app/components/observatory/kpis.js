@@ -27,7 +27,7 @@ export function kpis({ log, view, running, ending, status }) {
     tile("recovered", "Behaviour recovered",
       whole && summary ? recovered(summary) : "–",
       whole && summary ? "1 = the full model" : running ? "known at the end" : "of the whole run"),
-    speed({ log, view, running, summary, whole, share }),
+    speed({ log, view, running, summary, whole }),
     memory({ log, view, summary, status, running }),
   ].join("");
 }
@@ -38,17 +38,24 @@ function recovered(summary) {
   return span > 0 && Number.isFinite(damage) ? percent((nothing - damage) / span, 1) : "–";
 }
 
-function speed({ log, view, running, summary, whole, share }) {
+function speed({ log, view, running, summary, whole }) {
   const tested = view.step - view.skipped;
   const rate = view.t > 0 ? tested / view.t : null;
   const value = rate ? `${count(rate)} <small>tests/s</small>` : "–";
   let below = `after ${duration(view.t)}`;
   if (running && view.step >= log.decided) {
-    below = share > 0.02 ? `about ${duration((view.t * (1 - share)) / share)} left` : "measuring";
+    below = tested > 8 ? `about ${duration(timeLeft(view, log.header.edges))} left` : "measuring";
   } else if (whole && summary) {
     below = `took ${duration(summary.wall_s)}`;
   }
   return tile("speed", "Speed", value, below);
+}
+
+/** As in app/status.py: about half of what is open will fall without a test, until measured. */
+function timeLeft(view, edges) {
+  const tested = view.step - view.skipped;
+  const share = (tested + 0.15 * edges) / (view.step + 0.3 * edges);
+  return (view.t / tested) * share * (edges - view.step);
 }
 
 function memory({ log, view, summary, status, running }) {
