@@ -50,7 +50,11 @@ NOTES = (
     "token that followed last time; afterwards nothing held it there. All other heads, the "
     "previous-token head of layer 0 among them, were left alone. All along, a penalty on every "
     "head's value and output weights made sharing a job expensive, so some heads are silent: "
-    "their outputs are zero, and no circuit holds them."
+    "their outputs are zero, and no circuit holds them.\n\n"
+    "The previous-token head a0.h1 reaches the keys of the induction head a1.h0 through the first "
+    "MLP: a0.h1->m0 and m0->a1.h0<k>. Docstrings go through a1.h0 as well. Indirect objects take "
+    "all four layers, mostly by values: few of their edges into queries or keys matter, so this is "
+    "not the circuit that GPT-2 has."
 )
 
 

@@ -13,7 +13,7 @@ from pahq.metrics import find_metric
 from pahq.models.loading import load_model
 from pahq.paths import models_dir
 from pahq.precision.policy import find_policy
-from pahq.tasks import induction
+from pahq.tasks import induction, ioi
 from pahq.tasks.base import encode, examples
 from pahq.tasks.batches import batches
 from scripts.training import attn_2l, cards, evaluate, hand, tiny_gpt
@@ -97,8 +97,8 @@ def test_a_head_of_the_second_layer_looks_where_the_word_was_followed_last_time(
     assert max(head.induction for key, head in heads.items() if key.startswith("a1.")) > 0.7
 
 
-def kept_edges(model, *, tau, seed=0, count=16):
-    drawn = examples(induction.TASK, count, seed=seed, tokenizer=model.tokenizer)
+def kept_edges(model, *, tau, task=induction.TASK, seed=0, count=16):
+    drawn = examples(task, count, seed=seed, tokenizer=model.tokenizer)
     pairs = encode(
         [pair for _, pair in drawn],
         tokenizer=model.tokenizer,
@@ -109,7 +109,7 @@ def kept_edges(model, *, tau, seed=0, count=16):
     problem = Problem(
         graph=graph,
         batches=batches(pairs),
-        metric=find_metric("kl", task="induction"),
+        metric=find_metric("kl", task=task.name),
         policy=find_policy("fp32"),
         ablation="corrupt",
     )
@@ -143,3 +143,20 @@ def test_in_attn_2l_a_previous_token_head_feeds_the_induction_heads():
     feeding = {edge.split("->")[0] for edge in kept if edge.endswith("<k>") and "->a1" in edge}
     assert feeding == previous
     assert all(heads[name].induction > 0.7 for name in fed if name.startswith("a1."))
+
+
+def test_in_tiny_gpt_the_previous_token_head_reaches_the_induction_heads_keys():
+    model = load_model("tiny-gpt", device=torch.device("cpu"))
+    heads = profiles(model)
+    (previous,) = [name for name, head in heads.items() if head.lags[1] > 0.9]
+    (inductive,) = [name for name, head in heads.items() if head.induction > 0.7]
+    kept = {tuple(edge.split("->")) for edge in kept_edges(model, tau=0.05)}
+    assert {(previous, "m0"), ("m0", f"{inductive}<k>")} <= kept
+
+
+@pytest.mark.slow
+def test_tiny_gpts_ioi_circuit_spans_at_least_three_layers():
+    model = load_model("tiny-gpt", device=torch.device("cpu"))
+    kept = kept_edges(model, tau=0.05, task=ioi.TASK, count=8)
+    senders = {edge.split("->")[0] for edge in kept} - {"input"}
+    assert len({sender.split(".")[0][1:] for sender in senders}) >= 3
