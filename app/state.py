@@ -1,6 +1,7 @@
 """What the page remembers: session state, the URL and the one worker. Nothing else touches them."""
 
 import contextlib
+import gc
 import os
 import re
 from typing import Any
@@ -31,6 +32,7 @@ WITHOUT_A_CHECK = ("threshold", "order", "absolute", "method", "memory_limit", "
 @st.cache_resource(show_spinner=False)
 def worker() -> WorkerClient:
     """Return the server's one worker; the first page that is opened starts it."""
+    gc.freeze()  # Streamlit collects after every tick; what is loaded by now need not be looked at
     return WorkerClient(session=os.environ.get("PAHQ_SESSION", SESSION))
 
 

@@ -283,3 +283,24 @@ def test_the_picture_can_be_read_by_a_machine(server, open_page):
         " !(b.getAttribute('aria-label') || b.textContent.trim())).length"
     )
     assert unnamed == 0
+
+
+@pytest.mark.slow
+def test_the_real_engine_finds_the_known_circuit(tmp_path_factory, open_page):
+    from conftest import serve
+    from made_logs import write_run
+
+    home = tmp_path_factory.mktemp("real")
+    write_run(home / "recordings" / "made-ioi")
+    found = serve(home)
+    try:
+        page = open_page(f"{found.url}/?model=hand-induction&task=induction&tau=0.1&policy=fp32")
+        page.wait_for_selector(".preflight[data-kind=good]", timeout=60_000)
+        assert "right on 100%" in page.locator(".preflight").inner_text()
+        run(page)
+        page.wait_for_selector(".strip[data-kind=finished]", timeout=60_000)
+        assert "4 of " in page.locator(".strip").inner_text()
+        assert page.locator("[data-kpi=recovered] dd").inner_text().endswith("%")
+    finally:
+        found.process.terminate()
+        found.process.wait(timeout=20)
