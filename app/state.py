@@ -26,6 +26,7 @@ DEFAULTS: dict[str, Any] = {
     "model": "tiny-gpt", "model_path": "", "task": "ioi", "task_path": "", "policy": "pahq-int8",
     "policy_more": "", "tau": "0.01", "tau_slider": 0.01,
 }  # fmt: skip
+OF_THE_MACHINE = ("threads", "batch_size", "memory_limit")  # not taken over from another run
 WITHOUT_A_CHECK = ("threshold", "order", "absolute", "method", "memory_limit", "batch_size")
 
 
@@ -40,13 +41,13 @@ def worker() -> WorkerClient:
 
 
 def seed() -> None:
-    """Fill the form once a session: from the URL, else from the run shown, else with defaults."""
+    """Fill the form once a session: from the URL, else from the run on screen, else by default."""
     if "seeded" in st.session_state:
         return
     st.session_state["seeded"] = True
     values = dict(DEFAULTS)
     values |= {f"knob_{name}": field.default for name, field in advanced().items()}
-    run = find(st.query_params.get("run"))
+    run = shown()
     if run is not None:
         with contextlib.suppress(UsageError):
             values |= _from_config(run.config)
@@ -82,7 +83,8 @@ def _from_config(config: RunConfig) -> dict[str, Any]:
     known = catalog.task_or_none(config.task) is not None
     values |= {"task": config.task} if known else {"task": choices.FILE, "task_path": config.task}
     values |= _tau(config.threshold) | _policy(config.policy)
-    return values | {f"knob_{name}": getattr(config, name) for name in advanced()}
+    same = [name for name in advanced() if name not in OF_THE_MACHINE]
+    return values | {f"knob_{name}": getattr(config, name) for name in same}
 
 
 def _policy(name: str) -> dict[str, Any]:
@@ -201,11 +203,13 @@ def refused() -> dict[str, str] | None:
 
 
 def act(what: str) -> None:
-    """Do to the run on screen what was pressed: ``pause continue stop resume``."""
+    """Do what was pressed in the strip: ``compute pause continue stop resume``."""
     run, client = shown(), worker()
     if run is None:
         return
-    if what == "resume":
+    if what == "compute":
+        start()
+    elif what == "resume":
         client.run(run)
         st.session_state.pop("tail", None)
     else:

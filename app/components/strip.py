@@ -11,7 +11,7 @@ MARKS = {"running": "●", "paused": "❚❚", "finished": "✓", "failed": "✕
 
 
 def strip(status: Status, settings: str, *, on_press: Callable[[str], None]) -> None:
-    """Draw the strip. ``on_press`` is told which button: ``pause continue stop resume``."""
+    """Draw the strip. ``on_press`` is told which button was pressed."""
     with st.container(key="strip", horizontal=True, vertical_alignment="center"):
         st.html(
             f'<div class="strip" data-kind="{status.kind}" role="status">'
@@ -40,6 +40,8 @@ def _buttons(kind: str) -> list[tuple[str, str, str]]:
         return [("continue", "Continue", "play_arrow"), stop]
     if kind in ("queued", "loading"):
         return [("stop", "Stop", "stop")]
+    if kind == "recording":
+        return [("compute", "Run it", "play_arrow")]
     if kind in ("stopped", "failed", "interrupted"):
         return [("resume", "Resume", "resume")]
     return []

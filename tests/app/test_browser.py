@@ -137,6 +137,17 @@ def test_the_map_and_the_graph_share_one_selection(server, open_page):
     assert name in page.locator("[data-part=details] h4").inner_text()
 
 
+def test_paths_show_the_strongest_ways_to_the_logits(server, open_page):
+    page = open_page(server.url)
+    page.locator("[data-tab=paths]").click()
+    first = page.locator(".obs-paths button").first
+    assert re.match(r"input → .*logits", first.inner_text())
+    first.click()
+    page.wait_for_selector(".obs-paths [aria-pressed=true]")
+    faint = "[...document.querySelector('[data-part=graph]').data].some(t => t.opacity === 0.09)"
+    page.wait_for_function(f"() => {faint}")
+
+
 def test_a_shared_link_opens_the_same_view(server, open_page):
     page = open_page(server.url + "/?run=made-ioi&node=a1.h6&step=500")
     assert facts(page)["step"] == "500"
@@ -301,6 +312,7 @@ def test_the_real_engine_finds_the_known_circuit(tmp_path_factory, open_page):
         page.wait_for_selector(".strip[data-kind=finished]", timeout=60_000)
         assert "4 of " in page.locator(".strip").inner_text()
         assert page.locator("[data-kpi=recovered] dd").inner_text().endswith("%")
+        page.context.close()  # before its server goes
     finally:
         found.process.terminate()
         found.process.wait(timeout=20)

@@ -72,6 +72,19 @@ def test_a_recording_is_on_screen_before_anything_is_computed(page, fake):
     assert fake.asked == []
 
 
+def test_a_recording_can_be_computed_with_its_own_settings(page, fake, home):
+    config = RunConfig(
+        model="hand-induction", task="induction", threshold=0.3, policy="rtn-int8", threads=7
+    )
+    (home / "recordings" / "made-ioi" / "config.json").write_text(config.as_json())
+    page.run()
+    page.button("do-compute").click().run()
+    again = only_run(page).config
+    assert (again.model, again.task, again.threshold) == ("hand-induction", "induction", 0.3)
+    assert again.policy == "rtn-int8"
+    assert again.threads is None  # that was the other machine's
+
+
 def test_without_any_recording_the_page_says_what_to_do(page, home):
     for file in (home / "recordings" / "made-ioi").iterdir():
         file.unlink()

@@ -53,12 +53,13 @@ function colour(edge, by, theme, total) {
 /** Traces of `edges`: one for each colour, width and dash that occurs. */
 export function edgeTraces(edges, { nodes, theme, encoding, header, by, largest, opacity }) {
   const groups = new Map();
+  const thin = density(edges.length);
   const points = edges.length > 600 ? 8 : POINTS;
   for (const edge of edges) {
     const paint = colour(edge, by, theme, header.edges);
     const bins = encoding.widths.length;
     const bin = Math.min(Math.floor(strength(edge.effect, header, largest) * bins), bins - 1);
-    const width = encoding.widths[bin];
+    const width = encoding.widths[bin] * thin;
     const dash = nearThreshold(edge, header, encoding) ? "7px,4px" : "solid";
     const key = `${width}|${dash}|${paint}`;
     if (!groups.has(key)) groups.set(key, line(paint, width, dash, opacity));
@@ -69,6 +70,9 @@ export function edgeTraces(edges, { nodes, theme, encoding, header, by, largest,
   }
   return [...groups.values()].sort((a, b) => a.line.width - b.line.width);
 }
+
+/** From 1 for a few edges downwards: many edges are drawn thinner and paler. */
+export const density = (count) => Math.min(1, (150 / Math.max(count, 1)) ** 0.35);
 
 export function line(color, width, dash, opacity) {
   return {

@@ -1,11 +1,12 @@
 // The circuit graph. Positions never move; what a run decides changes how nodes and edges look.
 
-import { curve, edgeHandles, edgeTraces, line, strength, withinBudget } from "./edges.js";
+import { curve, density, edgeHandles, edgeTraces, line, strength, withinBudget } from "./edges.js";
 import { FLASH, formatOf, standing } from "./log.js";
 import { CONFIG, baseLayout, fade, onClick, pixel } from "./plot.js";
 
 export const BUDGET = 1500; // edges drawn unless the reader asks for more
-const SIZE = { input: 19, logits: 19, mlp: 17, head: 17 };
+const SIZE = 17; // px of a node where there is room
+const SMALLEST_WITH_NUMBER = 13;
 
 export class CircuitGraph {
   constructor(element, { onPick, onHover }) {
@@ -18,6 +19,7 @@ export class CircuitGraph {
 
   /** Draw `scene`: {Plotly, log, view, theme, encoding, selection, colourBy, budget, live}. */
   async draw(scene) {
+    scene.size = this.nodeSize(scene.log.header.size);
     this.scene = scene;
     const { log, view } = scene;
     const { header } = log;
@@ -27,7 +29,7 @@ export class CircuitGraph {
     const traces = [
       ...edgeTraces(weak, { ...shared, opacity: 0.09 }),
       removedTrace(scene),
-      ...edgeTraces(strong, { ...shared, opacity: scene.selection ? 1 : 0.82 }),
+      ...edgeTraces(strong, { ...shared, opacity: scene.selection ? 1 : 0.86 * density(strong.length) ** 0.6 }),
       nextTrace(scene),
       candidateBars(scene),
       ...rings(scene),
@@ -36,6 +38,13 @@ export class CircuitGraph {
     ];
     await scene.Plotly.react(this.element, traces, this.layout(scene), CONFIG);
     if (!this.ready) this.#listen();
+  }
+
+  /** As large as the rows and columns of the model leave room for. */
+  nodeSize({ width, height }) {
+    const box = this.element.getBoundingClientRect();
+    const room = Math.min((0.5 * (box.width - 64)) / (width + 0.5), (0.8 * (box.height - 20)) / (height + 1.1));
+    return Math.max(7, Math.min(SIZE, room));
   }
 
   layout({ log, theme }) {
@@ -84,8 +93,9 @@ const hidden = {
 /** Split edges into those that touch the selection and the rest. */
 function emphasis(edges, selection, header) {
   if (!selection) return { strong: edges, weak: [] };
+  const chosen = selection.path ?? [selection.edge];
   const touches = selection.node === undefined
-    ? (e) => e.i === selection.edge
+    ? (e) => chosen.includes(e.i)
     : (e) => header.nodes[e.from][0] === selection.node || header.nodes[e.to][0] === selection.node;
   return { strong: edges.filter(touches), weak: edges.filter((e) => !touches(e)) };
 }
@@ -122,7 +132,7 @@ function candidateBars({ view, log, theme, over }) {
   return trace;
 }
 
-function rings({ view, log, theme, selection, over }) {
+function rings({ view, log, theme, selection, over, size }) {
   const ring = (symbol, size, width, colour, name) => {
     const node = log.header.nodes.find(([other]) => other === name);
     return {
@@ -133,25 +143,25 @@ function rings({ view, log, theme, selection, over }) {
   };
   const focus = over ? null : view.focuses[view.focuses.length - 1];
   return [
-    ring("circle", 35, 1.2, theme.accent, focus), ring("circle", 29, 2.2, theme.accent, focus),
-    ring("square", 33, 2.2, theme.ink, selection?.node),
+    ring("circle", 2.05 * size, 1.2, theme.accent, focus),
+    ring("circle", 1.7 * size, 2.2, theme.accent, focus),
+    ring("square", 1.95 * size, 2.2, theme.ink, selection?.node),
   ];
 }
 
 function nodeTrace(scene) {
   const { view, log, theme, encoding, selection } = scene;
   const { header } = log;
-  const near = selection?.node ? neighbours(view, header, selection.node) : null;
-  const crowded = header.size.heads > 14;
+  const near = selection ? neighbours(view, header, selection) : null;
   const most = Math.max(...view.strength);
   const marks = header.nodes.map(([name, kind], node) => {
     const state = standing(view, header, node);
     const bits = encoding.bits[formatOf(view, header, name)] ?? 32;
     const lit = state === "in";
-    const grow = lit ? 8 * strength(view.strength[node], header, most) : 0;
+    const grow = lit ? 0.45 * scene.size * strength(view.strength[node], header, most) : 0;
     const opacity = near && !near.has(name) ? 0.22 : state === "out" ? 0.38 : 1;
     return {
-      symbol: encoding.symbols[kind], size: (crowded ? 10 : SIZE[kind]) + grow, opacity,
+      symbol: encoding.symbols[kind], size: scene.size + grow, opacity,
       fill: lit ? theme.bits[bits] : state === "open" ? theme.surface : fade(theme.faint, 0.55),
       edge: lit ? theme.ink : theme.faint, width: lit ? 1.8 : state === "open" ? 1 : 0,
       ink: lit ? theme.bits_ink[bits] : theme.muted,
@@ -159,7 +169,7 @@ function nodeTrace(scene) {
   });
   const column = (key) => marks.map((mark) => mark[key]);
   return {
-    type: "scatter", mode: crowded ? "markers" : "markers+text", hoverinfo: "none",
+    type: "scatter", mode: scene.size < SMALLEST_WITH_NUMBER ? "markers" : "markers+text", hoverinfo: "none",
     x: header.nodes.map((n) => n[4]), y: header.nodes.map((n) => n[5]),
     text: header.nodes.map(([, kind, , slot]) => (kind === "head" ? String(slot) : "")),
     textfont: { size: 10, color: column("ink") }, textposition: "middle center",
@@ -171,12 +181,10 @@ function nodeTrace(scene) {
   };
 }
 
-function neighbours(view, header, name) {
-  const near = new Set([name]);
-  for (const edge of view.kept) {
-    const [from, to] = [header.nodes[edge.from][0], header.nodes[edge.to][0]];
-    if (from === name) near.add(to);
-    if (to === name) near.add(from);
-  }
+/** Names of the nodes that touch the selected node, edge or path. */
+function neighbours(view, header, selection) {
+  const { strong } = emphasis(view.kept, selection, header);
+  const near = new Set(selection.node ? [selection.node] : []);
+  for (const edge of strong) near.add(header.nodes[edge.from][0]).add(header.nodes[edge.to][0]);
   return near;
 }

@@ -26,7 +26,7 @@ export function kpis({ log, view, running, ending, status }) {
       whole && summary ? "of the circuit, in FP32" : "of the cuts so far", spark(view)),
     tile("recovered", "Behaviour recovered",
       whole && summary ? recovered(summary) : "–",
-      whole && summary ? "1 = the full model" : running ? "known at the end" : "of the whole run"),
+      whole && summary ? "100% = the full model" : running ? "known at the end" : "of the whole run"),
     speed({ log, view, running, summary, whole }),
     memory({ log, view, summary, status, running }),
   ].join("");

@@ -9,6 +9,7 @@ import { kpis } from "./kpis.js";
 import { Log } from "./log.js";
 import { PrecisionMap, storedBytes } from "./map.js";
 import { plotly, watchSize } from "./plot.js";
+import { pathsTab } from "./paths.js";
 import { Scrubber } from "./scrubber.js";
 import { FRAME, budgetLine, legend, mapLine, tooltip, waiting } from "./parts.js";
 import { currentTheme, publish } from "./theme.js";
@@ -116,7 +117,7 @@ class Observatory {
   /** `data` as on a drawn point: {node}, {edge} or null. */
   select(data) {
     this.ui.selection = data ? { ...data } : null;
-    if (data?.node !== undefined) this.ui.tab = "node";
+    if (data?.node !== undefined && this.ui.tab !== "paths") this.ui.tab = "node";
     if (data?.edge !== undefined) this.ui.tab = "edge";
     this.draw();
     this.report();
@@ -126,7 +127,7 @@ class Observatory {
   report() {
     if (this.scrubber.playing) return;
     const { selection, following, step } = this.ui;
-    const look = { run: this.run, ...selection, step: following ? null : step };
+    const look = { run: this.run, node: selection?.node, edge: selection?.edge, step: following ? null : step };
     if (JSON.stringify(look) === this.reported) return;
     this.reported = JSON.stringify(look);
     this.send.state("look", look);
@@ -146,9 +147,10 @@ class Observatory {
   click(event) {
     const target = event.target.closest("button");
     if (!target) return;
-    const { node, edge, filter, tab, colour, map, act } = target.dataset;
+    const { node, edge, path, through, filter, tab, colour, map, act } = target.dataset;
     if (node) this.select({ node });
     if (edge !== undefined) this.select({ edge: Number(edge) });
+    if (path) this.select({ path: path.split(",").map(Number), through: through || undefined });
     if (filter) this.ui.logFilter = filter;
     if (tab) this.ui.tab = tab;
     if (colour) this.ui.colourBy = colour;
@@ -206,7 +208,7 @@ class Observatory {
     this.part("legend").innerHTML = legend(scene);
     this.part("map-line").innerHTML = mapLine(scene, storedBytes(scene.view, scene.log.header, scene.encoding));
     this.scrubber.draw(scene);
-    const tabs = { node: nodeTab, edge: edgeTab, log: logTab };
+    const tabs = { node: nodeTab, edge: edgeTab, paths: pathsTab, log: logTab };
     const body = this.part("details");
     const html = tabs[scene.tab](scene);
     if (body.dataset.tab !== scene.tab) body.scrollTop = 0;

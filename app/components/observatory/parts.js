@@ -34,6 +34,7 @@ export const FRAME = `
       <header><div class="obs-tabs" role="tablist">
         <button type="button" role="tab" data-tab="node">Node</button>
         <button type="button" role="tab" data-tab="edge">Edge</button>
+        <button type="button" role="tab" data-tab="paths">Paths</button>
         <button type="button" role="tab" data-tab="log">Log</button></div></header>
       <div class="obs-details" data-part="details" role="tabpanel" tabindex="0"></div>
     </section>

@@ -133,10 +133,11 @@ export class Scrubber {
       const label = layer ? `L${layer[1]}` : "out";
       if (found.at(-1)?.label !== label) found.push({ label, step });
     }
+    const track = this.range.clientWidth || 200;
     const html = found.map(({ label, step }, i) => {
       const width = ((found[i + 1]?.step ?? total) - step) / Math.max(total, 1);
       const left = (100 * step) / Math.max(total, 1);
-      return `<i style="left:${left.toFixed(2)}%">${width > 0.035 ? label : ""}</i>`;
+      return `<i style="left:${left.toFixed(2)}%">${width * track > 9 * label.length + 5 ? label : ""}</i>`;
     }).join("");
     if (html !== this.bars) this.root.querySelector(".obs-ticks").innerHTML = html;
     this.bars = html;
