@@ -4,6 +4,7 @@ from html import escape
 
 import streamlit as st
 
+from components.strip import capital
 from pahq.runs.client import Job
 from status import spoken_time
 
@@ -13,7 +14,7 @@ SHARE_TESTED = 0.5  # of all edges; the rest usually falls with a receiver that 
 def preflight(job: Job | None, *, problem: dict[str, str] | None, ready: bool) -> None:
     """Draw one line, or a warning where the circuit would mean nothing."""
     if problem is not None:
-        _line("bad", problem["what"] + " " + problem["fix"])
+        _line("bad", f"{problem['what']} {capital(problem['fix'])}.")
     elif not ready:
         _line("wait", "The worker is loading torch …")
     elif job is None:
@@ -21,7 +22,7 @@ def preflight(job: Job | None, *, problem: dict[str, str] | None, ready: bool) -
     elif not job.over:
         _line("wait", "Checking that the model can do this …")
     elif job.error:
-        _line("bad", f"{job.error['what']} {job.error['fix']}.")
+        _line("bad", f"{job.error['what']} {capital(job.error['fix'])}.")
     elif job.result:
         _result(job.result)
 

@@ -42,10 +42,13 @@ def model_box() -> choices.ModelFacts:
     return facts
 
 
-def task_box() -> str:
+def task_box(model: str) -> str:
     """Draw the choice of a task; return its name, or the path of a file."""
     names = [entry.name for entry in catalog.TASKS] + [choices.FILE]
     titles = {entry.name: entry.title for entry in catalog.TASKS}
+    known = catalog.model_or_none(model)
+    if known is not None:
+        titles |= {n: f"{t} (not for {model})" for n, t in titles.items() if n not in known.tasks}
     titles[choices.FILE] = "A task file on this computer …"
     name = st.selectbox(
         "Task",

@@ -58,8 +58,13 @@ def empty() -> None:
 
 def explain(error: dict[str, str]) -> None:
     """Draw an error: what happened, why, how to fix it."""
-    parts = {name: escape(error.get(name, "")) for name in ("what", "why", "fix")}
+    parts = {name: escape(capital(error.get(name, ""))) for name in ("what", "why", "fix")}
     st.html(
         f'<div class="problem-card" role="alert"><b>{parts["what"]}</b>'
         f"<p><i>Why</i>{parts['why']}</p><p><i>What to do</i>{parts['fix']}</p></div>"
     )
+
+
+def capital(text: str) -> str:
+    """Return ``text`` as the beginning of a sentence."""
+    return text[:1].upper() + text[1:]

@@ -5,6 +5,7 @@ from html import escape
 import streamlit as st
 
 from choices import TaskCard
+from components.strip import capital
 from pahq.tasks.preview import ShownPair
 
 MOST_TOKENS = 44  # of a long prompt, its end is shown: there the answer is read
@@ -22,7 +23,7 @@ def task_card(card: TaskCard) -> None:
         parts.append(f'<p class="known">Shown in the words of {escape(card.borrowed)}.</p>')
     if card.problem:
         parts.append(f'<p class="problem">{escape(card.problem["what"])}</p>')
-        parts.append(f'<p class="known">{escape(card.problem["fix"])}</p>')
+        parts.append(f'<p class="known">{escape(capital(card.problem["fix"]))}</p>')
     if card.known:
         parts.append(f'<p class="known"><b>Known circuit</b> {escape(card.known)}</p>')
     st.html(f'<div class="task-card">{"".join(parts)}</div>')

@@ -20,7 +20,7 @@ PICTURE = "picture"
 def sidebar() -> None:
     """Draw the settings and Run."""
     facts = settings.model_box()
-    if task := settings.task_box():
+    if task := settings.task_box(state.chosen("model")):
         seed, stamp = state.setting("knob_seed"), choices.file_stamp(task)
         task_card(choices.task_card(task, state.chosen("model"), seed, stamp))
     settings.policy_switch(state.setting("knob_device"))

@@ -240,7 +240,7 @@ def test_only_new_rows_are_sent_after_the_first_time(page, fake):
 def test_a_failed_run_says_what_why_and_how_to_fix_it(page, fake):
     run = running(page, fake)
     fake.jobs[run.id].phase = "failed"
-    error = {"what": "Memory ran out.", "why": "too many prompts", "fix": "take fewer"}
+    error = {"what": "Memory ran out.", "why": "Too many prompts", "fix": "Take fewer"}
     with (run.path / "events.jsonl").open("a") as log:
         log.write(json.dumps({"type": "run_failed", "t": 3, "error": error}) + "\n")
     page.run()
@@ -250,7 +250,7 @@ def test_a_failed_run_says_what_why_and_how_to_fix_it(page, fake):
 
 
 def test_a_worker_that_cannot_start_is_said(page, fake):
-    fake.problem = {"what": "No worker.", "why": "because", "fix": "Repair it."}
+    fake.problem = {"what": "No worker.", "why": "because", "fix": "repair it"}
     page.run()
     assert "No worker. Repair it." in all_text(page)
 

@@ -98,5 +98,6 @@ export function tooltip(data, { view, log }) {
 
 /** What is said instead of a picture. */
 export function waiting(status) {
+  if (!status.live) return "<div><b>Nothing was decided yet.</b><p>What happened stands above.</p></div>";
   return `<div><span class="obs-pulse" aria-hidden="true"></span><b>${escape(status.title)}</b><p>${escape(status.detail ?? "")}</p></div>`;
 }
