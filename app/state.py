@@ -259,25 +259,27 @@ def tail(run: RunFolder) -> Tail:
     return found
 
 
-def is_live() -> bool:
-    """Return whether more of the run on screen is to come; the start of a full run of the page."""
+def present() -> Status:
+    """Return the state of the run on screen, read up to now."""
     run = shown()
-    live = status(run, tail(run)).live if run else False
-    st.session_state["was_live"] = live
-    return live
+    return status(run, tail(run) if run else None)
 
 
-def turned(what: str, now: bool) -> bool:
-    """Return whether a fact has changed since it was last asked for."""
-    key = f"was_{what}"
-    before = st.session_state.get(key, now)
-    st.session_state[key] = now
-    if what == "live" and before and not now:
-        run = shown()
-        ended = status(run, tail(run)) if run else None
-        if ended and ended.kind == "finished":
-            st.session_state["news"] = f"Finished: {ended.detail}"
-    return before != now
+def noted(what: str, now: Any) -> Any:
+    """Note a fact for ``turned``, and return it."""
+    st.session_state[f"was_{what}"] = now
+    return now
+
+
+def turned(what: str, now: Any) -> bool:
+    """Return whether a fact is no longer what was noted."""
+    before = st.session_state.get(f"was_{what}", now)
+    return before != noted(what, now)
+
+
+def tell(news: str) -> None:
+    """Leave word for the next full run of the page."""
+    st.session_state["news"] = news
 
 
 def news() -> str | None:

@@ -10,9 +10,10 @@ from components.preflight import preflight
 from components.strip import empty, explain, strip
 from components.task_card import task_card
 from pahq.errors import PahqError
-from status import settings_line
+from status import Status, settings_line
 
 TICK = 0.7  # seconds between looks at a run in work
+QUICK = 0.25  # the same until its first decision
 CHECK_TICK = 1.0  # the same at a check in work
 PICTURE = "picture"
 
@@ -42,7 +43,8 @@ def sidebar() -> None:
     )
     if refused := state.refused():
         explain(refused)
-    st.fragment(before_the_search, run_every=CHECK_TICK if state.check_pending() else None)()
+    pending = state.noted("pending", state.check_pending())
+    st.fragment(before_the_search, run_every=CHECK_TICK if pending else None)()
     with st.expander("Advanced", key="advanced"):
         for name, field in state.advanced().items():
             settings.knob_box(name, field)
@@ -51,8 +53,15 @@ def sidebar() -> None:
 def before_the_search() -> None:
     """Say whether the model can do the task and what the search will cost."""
     preflight(state.check(), problem=state.worker().problem, ready=state.worker().ready)
-    if state.turned("checking", state.check_pending()):
-        st.rerun()
+    if state.turned("pending", state.check_pending()):
+        st.rerun()  # so that the ticking begins or ends
+
+
+def tick(status: Status) -> float | None:
+    """Return how often to look; None once nothing more is coming."""
+    if not status.live:
+        return None
+    return QUICK if status.kind == "loading" else TICK
 
 
 def watch() -> None:
@@ -78,8 +87,10 @@ def watch() -> None:
             on_look=lambda: state.looked(PICTURE),
             on_resync=state.resync,
         )
-    if state.turned("live", status.live):
-        st.rerun()  # so that the ticking begins or ends
+    if state.turned("tick", tick(status)):
+        if status.kind == "finished":
+            state.tell(f"Finished: {status.detail}")
+        st.rerun()
 
 
 state.seed()
@@ -88,4 +99,4 @@ with st.sidebar:
 state.write_url()
 if finished := state.news():
     st.toast(finished, icon=":material/check:")
-st.fragment(watch, run_every=TICK if state.is_live() else None)()
+st.fragment(watch, run_every=state.noted("tick", tick(state.present())))()
