@@ -67,7 +67,7 @@ def status_of(
             return Status("stale", "Not responding", share, stuck, live=True)
         return Status("running", "Running", _progress(feed, share), live=True)
     if feed.header is None and state is None:
-        return Status("loading", "Starting", live=job is not None)
+        return Status("interrupted", "Not begun", "Resume begins it.")
     return Status("interrupted", "Interrupted", f"at {share or 'the start'}; it can be resumed.")
 
 

@@ -231,6 +231,19 @@ def test_reload_during_a_run_goes_on_and_stop_keeps_what_was_decided(server, ope
     stop(page)
 
 
+def test_a_second_run_queues_and_can_be_taken_out_again(server, open_page):
+    page = open_page(server.url)
+    first = run(page)
+    page.locator(".st-key-run button").click()
+    page.wait_for_selector(".strip[data-kind=queued]")
+    assert "1 run before it" in page.locator(".strip").inner_text()
+    page.locator(".st-key-do-stop button").click()
+    page.wait_for_selector(".strip[data-kind=interrupted]")
+    page.goto(f"{server.url}/?run={first}")
+    page.wait_for_selector(".strip[data-kind=running]")
+    stop(page)
+
+
 def test_closing_the_tab_does_not_stop_the_run(server, open_page):
     page = open_page(server.url)
     name = run(page)

@@ -82,6 +82,11 @@ def test_a_run_whose_process_is_gone_was_interrupted():
     assert "can be resumed" in found.detail
 
 
+def test_a_run_taken_out_of_the_queue_can_still_be_begun():
+    found = status_of(Feed(), state=None, job=job("done"))
+    assert (found.kind, found.live, found.title) == ("interrupted", False, "Not begun")
+
+
 def test_endings_are_told_apart():
     assert kind(feed_of(records())) == "finished"
     assert kind(feed(ending={"type": "run_stopped"})) == "stopped"

@@ -1,17 +1,20 @@
 // Edges of the circuit graph: which are drawn, where they run, which channel says what.
 
-const POINTS = 14;
+const POINTS = 22;
 
-/** Where an edge begins and ends: queries arrive at the left of a head, values at the right. */
-export function ends(edge, nodes) {
+/**
+ * Where an edge begins and ends: queries arrive at the left of a head, values at the right.
+ * `reach` is half a node in the units of the axes, so edges meet nodes at any size of the picture.
+ */
+function ends(edge, { nodes, reach }) {
   const [, , , , x0, y0] = nodes[edge.from];
   const [, , , , x1, y1] = nodes[edge.to];
-  const shift = { q: -0.16, k: 0, v: 0.16 }[edge.kind] ?? 0;
-  return [x0, y0 + 0.1, x1 + shift, y1 - 0.14];
+  const side = { q: -0.75, k: 0, v: 0.75 }[edge.kind] ?? 0;
+  return [x0, y0 + 0.6 * reach.y, x1 + side * reach.x, y1 - reach.y];
 }
 
-export function curve(edge, nodes, points = POINTS) {
-  const [x0, y0, x1, y1] = ends(edge, nodes);
+export function curve(edge, header, points = POINTS) {
+  const [x0, y0, x1, y1] = ends(edge, header);
   const lift = Math.max(0.45 * (y1 - y0), 0.25);
   const xs = [];
   const ys = [];
@@ -51,10 +54,10 @@ function colour(edge, by, theme, total) {
 }
 
 /** Traces of `edges`: one for each colour, width and dash that occurs. */
-export function edgeTraces(edges, { nodes, theme, encoding, header, by, largest, opacity }) {
+export function edgeTraces(edges, { theme, encoding, header, by, largest, opacity }) {
   const groups = new Map();
   const thin = density(edges.length);
-  const points = edges.length > 600 ? 8 : POINTS;
+  const points = edges.length > 600 ? 8 : edges.length > 200 ? 14 : POINTS;
   for (const edge of edges) {
     const paint = colour(edge, by, theme, header.edges);
     const bins = encoding.widths.length;
@@ -64,7 +67,7 @@ export function edgeTraces(edges, { nodes, theme, encoding, header, by, largest,
     const key = `${width}|${dash}|${paint}`;
     if (!groups.has(key)) groups.set(key, line(paint, width, dash, opacity));
     const trace = groups.get(key);
-    const [xs, ys] = curve(edge, nodes, points);
+    const [xs, ys] = curve(edge, header, points);
     trace.x.push(...xs, null);
     trace.y.push(...ys, null);
   }
@@ -82,13 +85,13 @@ export function line(color, width, dash, opacity) {
 }
 
 /** Invisible points along each edge that catch the mouse. */
-export function edgeHandles(edges, nodes) {
+export function edgeHandles(edges, header) {
   const trace = {
     type: "scatter", mode: "markers", hoverinfo: "none", x: [], y: [], customdata: [],
     marker: { size: 11, color: "rgba(0,0,0,0)", line: { width: 0 } },
   };
   for (const edge of edges) {
-    const [xs, ys] = curve(edge, nodes, 7);
+    const [xs, ys] = curve(edge, header, 7);
     for (const i of [2, 3, 4]) {
       trace.x.push(xs[i]);
       trace.y.push(ys[i]);

@@ -19,13 +19,13 @@ export class CircuitGraph {
 
   /** Draw `scene`: {Plotly, log, view, theme, encoding, selection, colourBy, budget, live}. */
   async draw(scene) {
-    scene.size = this.nodeSize(scene.log.header.size);
+    scene.size = this.measure(scene.log.header);
     this.scene = scene;
     const { log, view } = scene;
     const { header } = log;
     this.shown = withinBudget(view.kept, scene.budget);
     const { strong, weak } = emphasis(this.shown, scene.selection, header);
-    const shared = { nodes: header.nodes, header, by: scene.colourBy, largest: log.largest, ...scene };
+    const shared = { header, by: scene.colourBy, largest: log.largest, ...scene };
     const traces = [
       ...edgeTraces(weak, { ...shared, opacity: 0.09 }),
       removedTrace(scene),
@@ -34,17 +34,20 @@ export class CircuitGraph {
       candidateBars(scene),
       ...rings(scene),
       nodeTrace(scene),
-      edgeHandles(strong, header.nodes),
+      edgeHandles(strong, header),
     ];
     await scene.Plotly.react(this.element, traces, this.layout(scene), CONFIG);
     if (!this.ready) this.#listen();
   }
 
-  /** As large as the rows and columns of the model leave room for. */
-  nodeSize({ width, height }) {
+  /** Size of a node in px: as large as rows and columns leave room for. */
+  measure(header) {
+    const { width, height } = header.size;
     const box = this.element.getBoundingClientRect();
-    const room = Math.min((0.5 * (box.width - 64)) / (width + 0.5), (0.8 * (box.height - 20)) / (height + 1.1));
-    return Math.max(7, Math.min(SIZE, room));
+    const unit = { x: (box.width - 64) / (width + 0.5), y: (box.height - 20) / (height + 1.1) };
+    const size = Math.max(7, Math.min(SIZE, 0.5 * unit.x, 0.8 * unit.y));
+    header.reach = { x: (0.5 * size) / unit.x, y: (0.5 * size) / unit.y };
+    return size;
   }
 
   layout({ log, theme }) {
@@ -104,7 +107,7 @@ function removedTrace({ view, log, theme, selection, over }) {
   const trace = line(theme.faint, 1, "3px,3px", selection ? 0.25 : 0.8);
   if (over) return trace;
   for (const edge of view.removed.slice(-FLASH)) {
-    const [xs, ys] = curve(edge, log.header.nodes, 10);
+    const [xs, ys] = curve(edge, log.header, 10);
     trace.x.push(...xs, null);
     trace.y.push(...ys, null);
   }
@@ -114,7 +117,7 @@ function removedTrace({ view, log, theme, selection, over }) {
 function nextTrace({ view, log, theme, over }) {
   const trace = line(theme.accent, 2, "1.5px,3px", 1);
   const edge = over ? null : log.next(view.step);
-  if (edge) [trace.x, trace.y] = curve(edge, log.header.nodes);
+  if (edge) [trace.x, trace.y] = curve(edge, log.header);
   return trace;
 }
 
