@@ -5,7 +5,10 @@ import { count, measure } from "./format.js";
 const LOW = -6; // effects below 1e-6 share the first column
 const HIGH = 1;
 const BINS = 28;
-const place = (x) => Math.min(Math.max((Math.log10(Math.abs(x) || 1e-12) - LOW) / (HIGH - LOW), 0), 1);
+const place = (x) => {
+  const share = (Math.log10(Math.abs(x) || 1e-12) - LOW) / (HIGH - LOW);
+  return Math.min(Math.max(share, 0), 1);
+};
 
 export function histogram({ log, step, edge }) {
   const bins = Array.from({ length: BINS }, () => [0, 0]);
@@ -45,7 +48,9 @@ export function damageChart({ log, view, width }) {
   const bottom = Math.min(...values, 0);
   const x = (remaining) => 46 + (width - 56) * (1 - remaining / total);
   const y = (damage) => 112 - (100 * (damage - bottom)) / (top - bottom || 1);
-  const path = some.map(([remaining, damage]) => `${x(remaining).toFixed(1)},${y(damage).toFixed(1)}`).join(" ");
+  const path = some
+    .map(([remaining, damage]) => `${x(remaining).toFixed(1)},${y(damage).toFixed(1)}`)
+    .join(" ");
   const [remaining, damage] = points.at(-1);
   const grid = [0, 0.5, 1].map((share) => {
     const value = bottom + share * (top - bottom);

@@ -12,7 +12,7 @@ export function measure(x) {
   if (x === null || x === undefined || Number.isNaN(x)) return "–";
   const size = Math.abs(x);
   if (size === 0) return "0";
-  if (size < 1e-4 || size >= 1e5) return x.toExponential(1).replace("e-", "e−").replace("-", "−");
+  if (size < 1e-4 || size >= 1e5) return x.toExponential(1).replaceAll("-", "−");
   return Number(x.toPrecision(3)).toString().replace("-", "−");
 }
 
@@ -29,8 +29,8 @@ export function duration(seconds) {
   return minutes < 90 ? `${Math.round(minutes)} min` : `${(minutes / 60).toFixed(1)} h`;
 }
 
-export const clock = (seconds) =>
-  `${String(Math.floor(seconds / 60)).padStart(2, "0")}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
+const twoDigits = (n) => String(Math.floor(n)).padStart(2, "0");
+export const clock = (seconds) => `${twoDigits(seconds / 60)}:${twoDigits(seconds % 60)}`;
 
 export function bytes(n) {
   if (!n) return "–";

@@ -26,10 +26,11 @@ export class CircuitGraph {
     this.shown = withinBudget(view.kept, scene.budget);
     const { strong, weak } = emphasis(this.shown, scene.selection, header);
     const shared = { header, by: scene.colourBy, largest: log.largest, ...scene };
+    const opacity = scene.selection ? 1 : 0.86 * density(strong.length) ** 0.6;
     const traces = [
       ...edgeTraces(weak, { ...shared, opacity: 0.09 }),
       removedTrace(scene),
-      ...edgeTraces(strong, { ...shared, opacity: scene.selection ? 1 : 0.86 * density(strong.length) ** 0.6 }),
+      ...edgeTraces(strong, { ...shared, opacity }),
       nextTrace(scene),
       candidateBars(scene),
       ...rings(scene),
@@ -172,7 +173,8 @@ function nodeTrace(scene) {
   });
   const column = (key) => marks.map((mark) => mark[key]);
   return {
-    type: "scatter", mode: scene.size < SMALLEST_WITH_NUMBER ? "markers" : "markers+text", hoverinfo: "none",
+    type: "scatter", hoverinfo: "none",
+    mode: scene.size < SMALLEST_WITH_NUMBER ? "markers" : "markers+text",
     x: header.nodes.map((n) => n[4]), y: header.nodes.map((n) => n[5]),
     text: header.nodes.map(([, kind, , slot]) => (kind === "head" ? String(slot) : "")),
     textfont: { size: 10, color: column("ink") }, textposition: "middle center",

@@ -26,10 +26,15 @@ export function kpis({ log, view, running, ending, status }) {
       whole && summary ? "of the circuit, in FP32" : "of the cuts so far", spark(view)),
     tile("recovered", "Behaviour recovered",
       whole && summary ? recovered(summary) : "–",
-      whole && summary ? "100% = the full model" : running ? "known at the end" : "of the whole run"),
+      recoveredNote(running, whole && summary)),
     speed({ log, view, running, summary, whole }),
     memory({ log, view, summary, status, running }),
   ].join("");
+}
+
+function recoveredNote(running, known) {
+  if (known) return "100% = the full model";
+  return running ? "known at the end" : "of the whole run";
 }
 
 function recovered(summary) {
@@ -73,7 +78,8 @@ function spark(view) {
   const some = points.filter((_, i) => i % every === 0 || i === points.length - 1);
   const most = Math.max(...some.map((p) => p[1]), 1e-12);
   const least = Math.min(...some.map((p) => p[1]), 0);
-  const path = some.map(([, damage], i) =>
-    `${((100 * i) / (some.length - 1)).toFixed(1)},${(22 - (20 * (damage - least)) / (most - least || 1)).toFixed(1)}`);
+  const x = (i) => ((100 * i) / (some.length - 1)).toFixed(1);
+  const y = (damage) => (22 - (20 * (damage - least)) / (most - least || 1)).toFixed(1);
+  const path = some.map(([, damage], i) => `${x(i)},${y(damage)}`);
   return `<svg class="obs-spark" viewBox="0 0 100 24" preserveAspectRatio="none" aria-hidden="true"><polyline points="${path.join(" ")}"/></svg>`;
 }

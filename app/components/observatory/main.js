@@ -4,7 +4,7 @@
 import { CircuitGraph, BUDGET } from "./graph.js";
 import { damageChart } from "./chart.js";
 import { edgeTab, logTab, nodeTab } from "./details.js";
-import { count, escape } from "./format.js";
+import { count } from "./format.js";
 import { kpis } from "./kpis.js";
 import { Log } from "./log.js";
 import { PrecisionMap, storedBytes } from "./map.js";
@@ -59,7 +59,8 @@ class Observatory {
     this.root.addEventListener("keydown", (event) => {
       if (event.key === "Escape") this.select(null);
     });
-    this.unwatch = [this.part("graph"), this.part("map")].map((e) => watchSize(e, () => this.draw()));
+    const plots = [this.part("graph"), this.part("map")];
+    this.unwatch = plots.map((plot) => watchSize(plot, () => this.draw()));
     plotly().then((Plotly) => { this.Plotly = Plotly; this.draw(); }, () => this.fail());
   }
 
@@ -83,7 +84,7 @@ class Observatory {
     this.encoding = data.encoding ?? this.encoding;
     if (log) log.encoding = this.encoding;
     this.log = log ?? this.log;
-    this.pending = log ? null : waiting(data.status);
+    this.pending = this.broken ?? (log ? null : waiting(data.status));
     this.running = data.status.live;
     if (this.ui.following && this.log) this.ui.step = this.log.decided;
     this.draw();
@@ -127,7 +128,8 @@ class Observatory {
   report() {
     if (this.scrubber.playing) return;
     const { selection, following, step } = this.ui;
-    const look = { run: this.run, node: selection?.node, edge: selection?.edge, step: following ? null : step };
+    const { node, edge } = selection ?? {};
+    const look = { run: this.run, node, edge, step: following ? null : step };
     if (JSON.stringify(look) === this.reported) return;
     this.reported = JSON.stringify(look);
     this.send.state("look", look);
@@ -201,12 +203,14 @@ class Observatory {
   text() {
     const { scene } = this;
     Object.assign(this.root.dataset, {
-      step: scene.step, edges: scene.view.kept.length, run: scene.log.header.run, decided: scene.log.decided,
+      step: scene.step, edges: scene.view.kept.length, decided: scene.log.decided,
+      run: scene.log.header.run,
     });
     this.part("kpis").innerHTML = kpis(scene);
     this.part("budget").innerHTML = budgetLine(scene);
     this.part("legend").innerHTML = legend(scene);
-    this.part("map-line").innerHTML = mapLine(scene, storedBytes(scene.view, scene.log.header, scene.encoding));
+    const stored = storedBytes(scene.view, scene.log.header, scene.encoding);
+    this.part("map-line").innerHTML = mapLine(scene, stored);
     this.scrubber.draw(scene);
     const tabs = { node: nodeTab, edge: edgeTab, paths: pathsTab, log: logTab };
     const body = this.part("details");
@@ -217,8 +221,8 @@ class Observatory {
     this.detailsHtml = html;
     for (const button of this.root.querySelectorAll("[data-tab],[data-colour],[data-map]")) {
       const { tab, colour, map } = button.dataset;
-      const on = tab === scene.tab || (colour && colour === scene.colourBy) || (map && map === scene.mapMode);
-      button.setAttribute(tab ? "aria-selected" : "aria-pressed", String(Boolean(on)));
+      const on = (tab ?? colour ?? map) === (tab ? scene.tab : colour ? scene.colourBy : scene.mapMode);
+      button.setAttribute(tab ? "aria-selected" : "aria-pressed", String(on));
     }
     const chart = this.part("chart");
     if (chart.closest("details").open) {
@@ -259,13 +263,17 @@ class Observatory {
     const where = this.scene.over ? "Finished" : layer ? `Layer ${layer}` : "Logits";
     if (where === this.announced) return;
     this.announced = where;
-    this.part("live").textContent = `${where}. ${count(view.kept.length)} edges kept of ${count(view.step)} decided.`;
+    const kept = `${count(view.kept.length)} edges kept`;
+    this.part("live").textContent = `${where}. ${kept} of ${count(view.step)} decided.`;
+    const { task, model } = log.header;
     this.part("graph").setAttribute("aria-label",
-      `Circuit of ${escape(log.header.task)} in ${escape(log.header.model)}: ${count(view.kept.length)} edges kept. Arrow keys walk over the nodes.`);
+      `Circuit of ${task} in ${model}: ${kept}. Arrow keys walk over the nodes.`);
   }
 
   fail() {
-    this.pending = "<b>The pictures cannot be drawn.</b> plotly.js did not load from this app's own server. Reload the page; if that does not help, start the app again.";
+    this.broken = "<div><b>The pictures cannot be drawn.</b><p>plotly.js did not load from this "
+      + "app's own server. Reload the page; if that does not help, start the app again.</p></div>";
+    this.pending = this.broken;
     this.draw();
   }
 }

@@ -106,9 +106,11 @@ function circuitOutline(cells, { view, log, theme }, size) {
 
 function trailTrace({ view, log, theme, over }, size) {
   const names = over ? [] : view.focuses.slice(-1 - TRAIL, -1).filter((n) => log.header.cells[n]);
-  return squares(names.map((n) => log.header.cells[n][0]), names.map((n) => log.header.cells[n][1]), {
+  const places = names.map((name) => log.header.cells[name]);
+  const shades = names.map((_, i) => fade(theme.accent, 0.08 + (0.5 * (i + 1)) / names.length));
+  return squares(places.map(([x]) => x), places.map(([, y]) => y), {
     size: size + 4, color: "rgba(0,0,0,0)",
-    line: { width: 2, color: names.map((_, i) => fade(theme.accent, 0.08 + (0.5 * (i + 1)) / names.length)) },
+    line: { width: 2, color: shades },
   });
 }
 

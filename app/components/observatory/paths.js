@@ -9,7 +9,8 @@ function strongestEdges(kept) {
   const best = new Map();
   for (const edge of kept) {
     const key = `${edge.from}>${edge.to}`;
-    if (!best.has(key) || Math.abs(best.get(key).effect) < Math.abs(edge.effect)) best.set(key, edge);
+    const rival = best.get(key);
+    if (!rival || Math.abs(rival.effect) < Math.abs(edge.effect)) best.set(key, edge);
   }
   return [...best.values()];
 }
@@ -63,7 +64,8 @@ export function pathsTab(scene) {
   }
   const rows = paths.map((path) => {
     const ids = path.edges.map((edge) => edge.i);
-    const names = [path.edges[0].from, ...path.edges.map((edge) => edge.to)].map((i) => log.header.nodes[i][0]);
+    const stops = [path.edges[0].from, ...path.edges.map((edge) => edge.to)];
+    const names = stops.map((i) => log.header.nodes[i][0]);
     const on = String(ids) === String(selection?.path ?? "");
     return `<li><button type="button" data-path="${ids}" data-through="${escape(node ?? "")}" aria-pressed="${on}">
       <span>${names.map(escape).join(" → ")}</span><b>${measure(path.weight)}</b></button></li>`;

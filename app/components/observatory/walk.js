@@ -5,7 +5,9 @@ export function walk(key, scene, selection) {
   const { nodes } = scene.log.header;
   if (key === "Escape") return null;
   if (key.toLowerCase() === "e") return nextEdge(scene, selection);
-  const directions = { ArrowUp: [0, 1], ArrowDown: [0, -1], ArrowLeft: [-1, 0], ArrowRight: [1, 0] };
+  const directions = {
+    ArrowUp: [0, 1], ArrowDown: [0, -1], ArrowLeft: [-1, 0], ArrowRight: [1, 0],
+  };
   const direction = directions[key];
   if (!direction) return null;
   const here = nodes.find(([name]) => name === selection?.node);
