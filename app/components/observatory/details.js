@@ -39,7 +39,7 @@ function sentence({ view, log, node }) {
   if (kind === "input") return `Where the circuit begins: token plus position. ${count(view.keptOut[node])} kept edges leave it.`;
   const open = header.outgoing[node] - view.decidedOut[node];
   const state = {
-    in: `<b>In the circuit.</b> ${count(view.keptOut[node])} kept edges leave it, ${count(view.keptIn[node])} arrive.`,
+    in: `<b>In the circuit.</b> Kept edges: ${count(view.keptOut[node])} out of it, ${count(view.keptIn[node])} into it.`,
     open: `<b>Not decided yet.</b> ${count(open)} of ${count(header.outgoing[node])} edges out of it are still open.`,
     out: "<b>Not in the circuit.</b> Nothing kept leads from it to the logits.",
   }[standing(view, header, node)];
