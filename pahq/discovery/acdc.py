@@ -5,8 +5,10 @@
 3. A receiver that nothing kept leads on from cannot matter: its edges go without a test.
 
 Edges are tested in *batches of alternative cut sets*: "cut 1", "cut 1+2", ..., "cut 1..k",
-expecting removals, which are by far the most. The run up to the first edge that must stay is
-accepted and the next batch starts behind it, so the decisions are those of one test at a time.
+expecting removals, which are by far the most. The run up to the first surprise is accepted and the
+next batch starts behind it, so the decisions are those of one test at a time. What was computed
+beyond the surprise is not lost: it tells which of the edges behind it will probably stay, and the
+next batch leaves these in place while it goes on.
 """
 
 import math
@@ -80,14 +82,21 @@ def acdc(
         evaluator: computes damage.
         rule: threshold and order.
         replay: events of an interrupted search with the same rule; they are taken as they are and
-            not yielded again. A batch that was cut in the middle is evaluated as it was first, so
-            a resumed search gives the same numbers as an uninterrupted one.
+            not yielded again. A receiver that was left in the middle is evaluated from its start,
+            so a resumed search gives the same numbers as an uninterrupted one.
 
     Raises:
         SearchFailed: if a damage is not finite (NaN < tau is false and would keep the edge).
         BadRunFolder: if ``replay`` does not belong to this search.
     """
     return _Search(graph, evaluator, rule, _Tape(replay)).run()
+
+
+@dataclass(frozen=True)
+class _Decision:
+    effect: float
+    damage: float  # after it
+    kept: bool
 
 
 class _Tape:
@@ -98,11 +107,17 @@ class _Tape:
         self._events = [event for event in events if isinstance(event, kinds)]
         self._at = 0
 
-    def next_decision(self, ahead: int) -> EdgeTested | None:
+    def decision(self, ahead: int) -> "_Decision | None":
         """Return the decision ``ahead`` of the present place, if it is recorded."""
         at = self._at + ahead
         event = self._events[at] if at < len(self._events) else None
-        return event if isinstance(event, EdgeTested) else None
+        if not isinstance(event, EdgeTested):
+            return None
+        return _Decision(event.effect, event.damage, event.kept)
+
+    def decides_all(self, count: int) -> bool:
+        """Return whether the next ``count`` decisions are recorded."""
+        return self.decision(count - 1) is not None
 
     def next_focus(self) -> FocusChanged | None:
         event = self._events[self._at] if self._at < len(self._events) else None
@@ -176,46 +191,58 @@ class _Search:
 
     def _test(self, receiver: Receiver, senders: list[Sender]) -> Iterator[Event]:
         cut: list[Sender] = []
+        stays: set[Sender] = set()  # guessed from what was computed beyond a surprise
+        replayed = self.tape.decides_all(len(senders))
         at = 0
         while at < len(senders):
             batch = senders[at : at + self.rule.batch_size]
-            outcome = self._recorded(receiver, batch) or self._evaluated(receiver, cut, batch)
-            for sender, (effect, damage, kept) in zip(batch, outcome, strict=False):
-                if not kept:
+            outcome = (
+                [self.tape.decision(ahead) for ahead in range(len(batch))]
+                if replayed
+                else self._evaluated(receiver, cut, batch, stays)
+            )
+            for sender, decision in zip(batch, outcome, strict=False):
+                assert decision is not None
+                if not decision.kept:
                     cut.append(sender)
-                    self.damage = damage
-                yield from self._decide(Edge(sender, receiver), effect, kept=kept)
+                self.damage = decision.damage
+                edge = Edge(sender, receiver)
+                yield from self._decide(edge, decision.effect, kept=decision.kept)
             at += len(outcome)
         self.evaluator.commit(receiver, cut)
 
-    def _recorded(
-        self, receiver: Receiver, batch: list[Sender]
-    ) -> list[tuple[float, float, bool]] | None:
-        """Return the outcome of a batch if all of it is recorded."""
-        outcome: list[tuple[float, float, bool]] = []
-        for ahead in range(len(batch)):
-            event = self.tape.next_decision(ahead)
-            if event is None:
-                return None
-            outcome.append((event.effect, event.damage, event.kept))
-            if event.kept:
-                break
-        return outcome
-
     def _evaluated(
-        self, receiver: Receiver, cut: list[Sender], batch: list[Sender]
-    ) -> list[tuple[float, float, bool]]:
-        """Return (effect, damage, kept) up to and including the first edge that stays."""
-        proposals = [[*cut, *batch[: n + 1]] for n in range(len(batch))]
-        outcome: list[tuple[float, float, bool]] = []
+        self, receiver: Receiver, cut: list[Sender], batch: list[Sender], stays: set[Sender]
+    ) -> list["_Decision"]:
+        """Return the decisions up to and including the first that was guessed wrongly.
+
+        ``stays`` is read for the guesses and told what the rest of the batch suggests. A decision
+        that is recorded counts as recorded, whatever this machine computes.
+        """
+        proposals: list[list[Sender]] = []
+        path = list(cut)
+        for sender in batch:
+            proposals.append([*path, sender])
+            if sender not in stays:
+                path.append(sender)
+        outcome: list[_Decision] = []
+        surprised = False
         before = self.damage
-        for damage in self.evaluator.damages(receiver, proposals):
-            effect = _finite(damage, receiver) - before
-            kept = self.rule.keeps(effect)
-            outcome.append((effect, before if kept else damage, kept))
-            if kept:
-                break
-            before = damage
+        damages = self.evaluator.damages(receiver, proposals)
+        for ahead, (sender, damage) in enumerate(zip(batch, damages, strict=True)):
+            guess = sender in stays
+            keep = self.rule.keeps(damage - before)
+            if surprised:
+                (stays.add if keep else stays.discard)(sender)
+            else:
+                effect = _finite(damage, receiver) - before
+                decision = self.tape.decision(ahead) or _Decision(
+                    effect, before if keep else damage, keep
+                )
+                outcome.append(decision)
+                surprised = decision.kept != guess
+            if not guess:
+                before = damage
         return outcome
 
     def _decide(

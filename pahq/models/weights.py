@@ -92,6 +92,17 @@ class ModelWeights:
         """Number of tokens that can be read."""
         return self.embedding.shape[0]
 
+    def sizes(self) -> dict[str, int]:
+        """Return the number of matrix weights of each component, by its name."""
+        found = {"input": self.embedding.numel(), "logits": self.unembedding.numel()}
+        for layer, block in enumerate(self.blocks):
+            for h, head in enumerate(block.heads):
+                parts = (head.query, head.key, head.value, head.out)
+                found[f"a{layer}.h{h}"] = sum(part.numel() for part in parts)
+            if block.mlp is not None:
+                found[f"m{layer}"] = block.mlp.into.numel() + block.mlp.out.numel()
+        return found
+
 
 @torch.no_grad()
 def take_weights(bridge: Any) -> ModelWeights:

@@ -2,7 +2,8 @@
 
 import dataclasses
 import hashlib
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,12 @@ import torch
 
 from pahq.engine.bridge import BridgeEvaluator, check_policy
 from pahq.engine.checks import check_model
-from pahq.engine.problem import Problem
+from pahq.engine.fast import FastEvaluator
+from pahq.engine.problem import NOTHING_CUT, Problem
 from pahq.engine.reference import ReferenceEvaluator
 from pahq.errors import UsageError
 from pahq.graph.build import Graph
-from pahq.metrics import check_answers, find_metric
+from pahq.metrics import check_answers, find_metric, kl
 from pahq.models.loading import LoadedModel
 from pahq.models.locate import find_directory
 from pahq.precision.policy import RECIPES, Policy, check_fits, find_policy, from_dict
@@ -25,7 +27,24 @@ from pahq.tasks.batches import PromptBatch, batches
 from pahq.tasks.files import load_file
 from pahq.tasks.source import find_task, is_file, read_task
 
-SearchEvaluator = ReferenceEvaluator | BridgeEvaluator
+SearchEvaluator = FastEvaluator | ReferenceEvaluator | BridgeEvaluator
+FAST_BATCH = 8  # alternatives at once; a full forward per test gains nothing from more than one
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """What is known before the first decision.
+
+    Attributes:
+        noise_floor: damage that the background plan does by itself, in the metric's unit. A
+            threshold below it judges rounding rather than edges.
+        noise_floor_kl: the same as KL from the full FP32 model, in nats.
+        task_score: share of prompts that the full model gets right; None without answers.
+    """
+
+    noise_floor: float
+    noise_floor_kl: float
+    task_score: float | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +78,29 @@ class Prepared:
         """The prompts as tensors."""
         return tuple(batch.to(self.device) for batch in batches(self.pairs))
 
+    @cached_property
+    def baseline(self) -> Baseline:
+        """What the unpatched model does under both precision plans."""
+        full, low = evaluators(self)
+        in_kl = ReferenceEvaluator(replace(low.problem, metric=kl), self.model.weights)
+        score = full.task_score()
+        return Baseline(
+            noise_floor=abs(low.damage(NOTHING_CUT) - full.damage(NOTHING_CUT)),
+            noise_floor_kl=in_kl.damage(NOTHING_CUT),
+            task_score=None if math.isnan(score) else score,
+        )
+
+    def under(self, config: RunConfig) -> "Prepared":
+        """Return the same, checked already, with another threshold or order of edges."""
+        rule = config.model_dump(include={"threshold", "absolute", "order"})
+        if config.batch_size is not None:
+            rule["batch_size"] = config.batch_size
+        other = replace(self, config=self.config.model_copy(update=rule))
+        for name in ("graph", "batches", "baseline"):
+            if name in self.__dict__:
+                other.__dict__[name] = self.__dict__[name]
+        return other
+
     def problem(self, policy: Policy, prompts: tuple[PromptBatch, ...] | None = None) -> Problem:
         """Return the search problem under a policy; on other prompts if given."""
         return Problem(
@@ -73,7 +115,8 @@ class Prepared:
         """Return the evaluator of the engine that was asked for."""
         if self.config.engine == "bridge":
             return BridgeEvaluator(self.problem(self.policy), self.model.bridge)
-        return ReferenceEvaluator(self.problem(self.policy), self.model.weights)
+        engine = FastEvaluator if self.config.engine == "fast" else ReferenceEvaluator
+        return engine(self.problem(self.policy), self.model.weights)
 
     def held_out(self) -> tuple[PromptBatch, ...] | None:
         """Return prompts of the same task that no search has seen; None for a task file."""
@@ -81,6 +124,15 @@ class Prepared:
             return None
         config = self.config.model_copy(update={"seed": HELD_OUT_SEED + self.config.seed})
         return tuple(b.to(self.device) for b in batches(read_pairs(config, self.model)))
+
+
+def evaluators(prepared: Prepared) -> tuple[ReferenceEvaluator, ReferenceEvaluator]:
+    """Return evaluators in FP32 and under the policy's background plan."""
+    full, low = (
+        ReferenceEvaluator(prepared.problem(policy), prepared.model.weights)
+        for policy in (RECIPES["fp32"], prepared.policy)
+    )
+    return full, low
 
 
 def check_exists(config: RunConfig) -> None:
@@ -122,7 +174,7 @@ def prepare(config: RunConfig, model: LoadedModel, *, threads: int) -> Prepared:
         update={
             **hashes,
             "threads": threads,
-            "batch_size": config.batch_size or 1,
+            "batch_size": config.batch_size or (FAST_BATCH if config.engine == "fast" else 1),
             "policy_recipe": None if config.policy in RECIPES else policy.as_dict(),
         }
     )

@@ -1,6 +1,5 @@
 """What a run found: circuit.json and summary.json from its events."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -10,9 +9,8 @@ from pahq.discovery.events import EdgeTested, Event
 from pahq.engine.problem import NOTHING_CUT, cuts_of, everything_cut
 from pahq.engine.reference import ReferenceEvaluator
 from pahq.graph.circuit import FORMAT_VERSION, Circuit
-from pahq.metrics import kl
 from pahq.precision.policy import RECIPES
-from pahq.runs.prepare import Prepared
+from pahq.runs.prepare import Baseline, Prepared, evaluators
 
 NEAR = 1e-5  # two correct FP32 evaluators may disagree on an effect so close to the threshold
 
@@ -47,41 +45,13 @@ def circuit_of(prepared: Prepared, events: Sequence[Event], *, status: str) -> C
     )
 
 
-@dataclass(frozen=True)
-class Baseline:
-    """What is known before the first decision.
-
-    Attributes:
-        noise_floor: damage that the background plan does by itself, in the metric's unit. A
-            threshold below it judges rounding rather than edges.
-        noise_floor_kl: the same as KL from the full FP32 model, in nats.
-        task_score: share of prompts that the full model gets right; None without answers.
-    """
-
-    noise_floor: float
-    noise_floor_kl: float
-    task_score: float | None
-
-
-def baseline(prepared: Prepared) -> Baseline:
-    """Measure the unpatched model under both precision plans."""
-    full, low = _evaluators(prepared)
-    in_kl = ReferenceEvaluator(replace(low.problem, metric=kl), prepared.model.weights)
-    score = full.task_score()
-    return Baseline(
-        noise_floor=abs(low.damage(NOTHING_CUT) - full.damage(NOTHING_CUT)),
-        noise_floor_kl=in_kl.damage(NOTHING_CUT),
-        task_score=None if math.isnan(score) else score,
-    )
-
-
 def measure(
     prepared: Prepared, circuit: Circuit, events: Sequence[Event], before: Baseline, spent: Spent
 ) -> tuple[Circuit, dict[str, Any]]:
     """Return the circuit with its damage filled in, and summary.json's content."""
     graph, config, policy = prepared.graph, prepared.config, prepared.policy
     cuts = cuts_of(graph, circuit.kept)
-    full, low = _evaluators(prepared)
+    full, low = evaluators(prepared)
     damage, damage_under_policy = full.damage(cuts), low.damage(cuts)
     nothing, everything = full.damage(everything_cut(graph)), full.damage(NOTHING_CUT)
     gap = nothing - everything
@@ -122,15 +92,6 @@ def near_threshold(
         if not event.skipped
         and abs((abs(event.effect) if absolute else event.effect) - threshold) < NEAR
     ]
-
-
-def _evaluators(prepared: Prepared) -> tuple[ReferenceEvaluator, ReferenceEvaluator]:
-    """Return evaluators in FP32 and under the policy's background plan."""
-    full, low = (
-        ReferenceEvaluator(prepared.problem(policy), prepared.model.weights)
-        for policy in (RECIPES["fp32"], prepared.policy)
-    )
-    return full, low
 
 
 def _held_out(prepared: Prepared, circuit: Circuit) -> float | None:

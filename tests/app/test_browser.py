@@ -311,8 +311,9 @@ def test_the_picture_can_be_read_by_a_machine(server, open_page):
 
 @pytest.mark.slow
 def test_the_real_engine_finds_the_known_circuit(tmp_path_factory, open_page):
-    from conftest import serve
     from made_logs import write_run
+
+    from tests.app.conftest import serve
 
     home = tmp_path_factory.mktemp("real")
     write_run(home / "recordings" / "made-ioi")

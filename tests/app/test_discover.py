@@ -5,13 +5,13 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT
 from made_logs import write_run
 from streamlit.testing.v1 import AppTest
 
 from pahq.paths import runs_dir
 from pahq.runs import store
 from pahq.runs.config import RunConfig, knobs
+from tests.app.conftest import ROOT
 
 MAIN = str(ROOT / "app/main.py")
 

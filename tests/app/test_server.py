@@ -8,9 +8,9 @@ from pathlib import Path
 
 import plotly
 import pytest
-from conftest import ROOT
 
 from pahq.paths import part
+from tests.app.conftest import ROOT
 
 SETTINGS = tomllib.loads((ROOT / "app/.streamlit/config.toml").read_text())
 

@@ -41,11 +41,11 @@ def assert_same(ours, theirs, threshold):
         if a.kept != b.kept:
             assert abs(a.effect - threshold) < TOLERANCE
             return  # from here on the two searches rightly differ
-        assert a.effect == pytest.approx(b.effect, abs=TOLERANCE)
+        assert a.effect == pytest.approx(b.effect, abs=TOLERANCE, rel=1e-5)
 
 
 @given(recipes, st.sampled_from(["native", "gpt2"]), st.integers(0, 999), st.sampled_from([-4, -2]))
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=6, deadline=None)
 def test_reference_and_bridge_decide_alike(recipe, family, seed, exponent):
     gpt2 = {"mlp": True, "norm": "LN", "family": "gpt2"} if family == "gpt2" else {}
     bridge = random_bridge(replace(recipe, **gpt2))
@@ -65,7 +65,7 @@ def test_other_ablations_and_metrics_agree_too(ablation, family):
 
 
 def test_the_search_of_a_random_model_is_not_trivial():
-    ours, _ = both(random_bridge(Recipe(layers=2, heads=2)), 1, threshold=1e-3)
+    ours, _ = both(random_bridge(Recipe(layers=3, heads=2)), 1, threshold=0.01)
     kinds = {(event.kept, event.skipped) for event in ours}
     assert kinds == {(True, False), (False, False), (False, True)}
 

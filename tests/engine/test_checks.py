@@ -11,7 +11,7 @@ from tests.random_models import Recipe, random_bridge, recipes
 
 
 @given(recipes)
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=6, deadline=None)
 def test_a_model_that_is_reproduced_passes(recipe):
     bridge = random_bridge(recipe)
     check_model(take_weights(bridge), bridge)

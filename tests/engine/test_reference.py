@@ -92,7 +92,7 @@ def problem_for(bridge, seed, *, policy="fp32", ablation="corrupt"):
 
 
 @given(recipes, st.integers(0, 999))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_without_cuts_it_is_the_plain_forward(recipe, seed):
     bridge = random_bridge(recipe)
     weights = take_weights(bridge)
@@ -112,7 +112,7 @@ def _logits(residual, weights):
 
 
 @given(recipes, st.integers(0, 999))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_cutting_everything_gives_the_corrupt_prompts_prediction(recipe, seed):
     problem, weights = problem_for(random_bridge(recipe), seed)
     plan = Plan(RECIPES["fp32"].background(problem.graph))

@@ -13,7 +13,6 @@ def names(graph, receiver):
     [
         (GraphShape(12, 12, 768), 32_491),  # GPT-2 small
         (GraphShape(24, 16, 1024), 231_877),
-        (GraphShape(36, 20, 1280), 810_703),
         (GraphShape(4, 8, 512, mlp=False), 1_281),
         (GraphShape(2, 8, 256, mlp=False), 257),
         (GraphShape(24, 14, 896), 179_749),

@@ -105,10 +105,11 @@ def test_a_runs_own_config_repeats_it(world, session):
     assert text(first, "circuit.json") == text(second, "circuit.json")
 
 
+@pytest.mark.parametrize("engine", ["reference", "fast"])
 @pytest.mark.parametrize("policy", ["fp32", "pahq-int8"])
-@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 1.0])
-def test_a_killed_run_resumes_to_the_same_circuit(world, session, policy, share):
-    whole = session.start(settings(world, policy=policy))
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9])
+def test_a_killed_run_resumes_to_the_same_circuit(world, session, engine, policy, share):
+    whole = session.start(settings(world, policy=policy, engine=engine))
     log = text(whole, "events.jsonl")
     killed = store.create(whole.config)
     # Killed at any byte: half a line remains, and no result.
@@ -178,6 +179,7 @@ def test_fewer_examples_are_the_first_ones(world, session):
         {"order": "shuffled", "seed": 3},
         {"absolute": True},
         {"engine": "bridge"},
+        {"engine": "fast"},
         {"metric": "nll"},
         {"metric": "prob-diff"},
         {"metric": "accuracy"},
@@ -190,11 +192,20 @@ def test_every_option_runs_to_its_end(world, session, change):
     assert folder.summary["edges_decided"] == folder.summary["edges_total"]
 
 
-def test_the_bridge_finds_the_same_circuit(world, session):
-    ours = session.start(settings(world))
-    theirs = session.start(settings(world, engine="bridge"))
-    kept = [read_circuit(f.path / "circuit.json").kept for f in (ours, theirs)]
-    assert kept[0] == kept[1]
+def test_every_engine_finds_the_same_circuit(world, session):
+    found = [
+        read_circuit(session.start(settings(world, engine=name)).path / "circuit.json").kept
+        for name in ("reference", "bridge", "fast")
+    ]
+    assert found[0] == found[1] == found[2]
+
+
+def test_a_check_and_the_run_behind_it_prepare_once(session):
+    config = make_config(model="hand-induction", task="induction", threshold=0.01, examples=5)
+    session.check(config)
+    prepared = session.prepare(config)
+    assert session.prepare(config.model_copy(update={"threshold": 0.5})).batches is prepared.batches
+    assert session.prepare(config.model_copy(update={"seed": 1})).batches is not prepared.batches
 
 
 def test_low_precision_is_reported_with_its_noise(world, session):

@@ -1,0 +1,176 @@
+"""What receivers read: the kept edges decided so far, and the values that stand.
+
+A receiver reads ``carried stream + sum over kept senders of (current - carried value)``: with few
+kept edges that is a short sum, and nothing but the differences has to be kept up to date.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from pahq.engine.standing import Narrow, Trace
+from pahq.graph.nodes import Receiver
+from pahq.models.weights import HeadWeights, ModelWeights, Norm
+from pahq.precision.matmul import Products
+from pahq.precision.policy import Plan
+
+Places = Int[Tensor, " place"]  # positions in a prompt, ascending
+AtPlaces = Float[Tensor, "batch place d_model"]
+
+
+@dataclass(frozen=True, eq=False)
+class Change:
+    """A sender's difference to the carried value, for each alternative.
+
+    Attributes:
+        difference: (alt, batch, place, width) at the sender's places from ``first`` on.
+        narrow: whether it is as wide as a head, to be multiplied with W_O.
+    """
+
+    difference: Tensor
+    narrow: bool
+
+
+class Reading:
+    """One batch of prompts: who reads what, where, and what that is.
+
+    Attributes:
+        difference: what each sender writes now minus what cut edges carry; of a head, its rounded
+            input of W_O instead.
+        kept: decided receiver -> senders kept, in forward order.
+        places: component -> where it is read.
+    """
+
+    def __init__(
+        self,
+        model: ModelWeights,
+        clean: Trace,
+        carried: Trace,
+        plan: Plan,
+        multiply: Products,
+        *,
+        targets: Places,
+        all_places: bool,
+    ):
+        self.model, self.plan, self.multiply = model, plan, multiply
+        self.clean, self.carried = clean, carried
+        self.targets, self.all_places = targets, all_places
+        self.length = clean.streams["logits"].shape[1]
+        self.difference: dict[str, Narrow] = {
+            name: value - carried.written[name] for name, value in clean.written.items()
+        }
+        self.kept: dict[str, list[str]] = {}
+        self.places: dict[str, Places] = {"logits": targets}
+
+    def decide(self, receiver: Receiver, senders: Sequence[str], cut: frozenset[str]) -> None:
+        """Write down which senders stay; ``senders`` in forward order."""
+        self.kept[receiver.name] = [name for name in senders if name not in cut]
+
+    def receiver_places(self, receiver: str, first: int) -> Places:
+        """Return where a receiver is computed: where it is read, from ``first`` on."""
+        component, _, kind = receiver.partition("<")
+        at = self.places[component]
+        if kind in ("k>", "v>"):
+            at = self.key_places(component)
+        return at[at >= first]
+
+    # --- inside -----------------------------------------------------------------------------
+
+    def key_places(self, component: str) -> Places:
+        """Return the places of a head's keys and values: all up to its last query."""
+        return torch.arange(int(self.places[component].max()) + 1, device=self.targets.device)
+
+    def now(self, receiver: str, at: Places) -> AtPlaces:
+        """Return what a receiver reads now."""
+        if receiver not in self.kept:  # undecided: everything upstream is clean
+            return self.take(self.clean.streams[level_of(receiver)], at)
+        return self.sum(receiver, self.kept[receiver], {}, at, 0)[0]
+
+    def sum(
+        self, receiver: str, senders: list[str], changed: dict[str, Change], at: Places, first: int
+    ) -> Float[Tensor, "alt batch place d_model"]:
+        """Return the carried stream plus the kept senders' differences, changed or standing."""
+        stands = [name for name in senders if name not in changed]
+        total = self.take(self.carried.streams[level_of(receiver)], at)
+        total = (total + self._standing_sum(stands, at))[None] if stands else total[None]
+        narrow: list[tuple[str, Tensor]] = []
+        for name in senders:
+            change = changed.get(name)
+            if change is None:
+                continue
+            own = self.places[name]
+            difference = among(change.difference, own[own >= first], at)
+            if change.narrow:
+                narrow.append((name, difference))
+            else:
+                total = total + difference
+        return total + self._out(narrow) if narrow else total
+
+    def written(self, sender: str, at: Places) -> AtPlaces:
+        """Return what a sender writes now minus what cut edges carry, as wide as the stream."""
+        difference = self.take(self.difference[sender], at)
+        return difference @ self.out_weight(sender) if sender.startswith("a") else difference
+
+    def store(self, changed: dict[str, Change], first: int) -> None:
+        """Make a single alternative stand."""
+        for name, change in changed.items():
+            own = self.places[name]
+            self.difference[name][:, own[own >= first]] = change.difference[0]
+
+    def read_places(self, component: str) -> Places:
+        """Return where something kept reads a component."""
+        if self.all_places:
+            return torch.arange(self.length, device=self.targets.device)
+        read = torch.zeros(self.length, dtype=torch.bool, device=self.targets.device)
+        for receiver, senders in self.kept.items():
+            if component in senders:
+                read[self.receiver_places(receiver, 0)] = True
+        return read.nonzero().flatten()
+
+    def take(self, x: Narrow, at: Places) -> Float[Tensor, "batch place width"]:
+        """Return ``x`` at some places."""
+        return x if len(at) == x.shape[1] else x[:, at]
+
+    def _standing_sum(self, senders: list[str], at: Places) -> AtPlaces:
+        heads = [(n, self.take(self.difference[n], at)) for n in senders if n.startswith("a")]
+        wide = [self.take(self.difference[n], at) for n in senders if not n.startswith("a")]
+        total = self._out(heads) if heads else wide.pop()
+        for difference in wide:
+            total = total + difference
+        return total
+
+    def _out(self, heads: list[tuple[str, Tensor]]) -> Tensor:
+        """Return the sum of what heads write, as one product over their joined widths."""
+        weights = [self.out_weight(name) for name, _ in heads]
+        if len(heads) == 1:
+            return heads[0][1] @ weights[0]
+        parts = torch.broadcast_tensors(*(x[..., :1] for _, x in heads))[0].shape[:-1]
+        joined = [x.expand(*parts, x.shape[-1]) for _, x in heads]
+        return torch.cat(joined, dim=-1) @ torch.cat(weights)
+
+    def out_weight(self, name: str) -> Float[Tensor, "d_head d_model"]:
+        """Return a head's W_O as it reads back from the background format."""
+        return self.multiply.rounded(self.head(name)[0].out, self.plan[name])
+
+    def head(self, name: str) -> tuple[HeadWeights, Norm | None]:
+        """Return a head's weights and the LayerNorm before it."""
+        layer, head = name[1:].split(".h")
+        block = self.model.blocks[int(layer)]
+        return block.heads[int(head)], block.norm
+
+
+def level_of(receiver: str) -> str:
+    """Return the name of the stream that a receiver reads: ``a3.h1<q>`` reads ``a3``."""
+    return receiver.partition(".")[0]
+
+
+def among(
+    difference: Tensor, own: Int[Tensor, " own_place"], wanted: Int[Tensor, " wanted_place"]
+) -> Tensor:
+    """Return the places ``wanted`` out of a change that is known at ``own``."""
+    if len(own) == len(wanted):
+        return difference
+    return difference[:, :, torch.searchsorted(own, wanted)]

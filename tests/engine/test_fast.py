@@ -1,0 +1,108 @@
+"""Every shortcut against the reference engine, on random models."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pahq.discovery.acdc import Rule, acdc
+from pahq.discovery.events import EdgeTested, FocusChanged
+from pahq.engine.fast import FastEvaluator
+from pahq.engine.problem import Problem
+from pahq.engine.propagate import Shortcuts
+from pahq.engine.reference import ReferenceEvaluator
+from pahq.graph.build import Graph
+from pahq.metrics import METRICS
+from pahq.models.weights import take_weights
+from pahq.precision.policy import RECIPES
+from tests.random_models import Recipe, random_bridge, random_prompts, recipes
+
+# float32 sums in another order; logits of order 10 have a resolution of 1e-6.
+TOLERANCE = 1e-5
+# In low precision a last-bit difference can tip a rounding, which moves a value by a whole step.
+LOW_TOLERANCE = 2e-3
+
+
+def world(recipe, seed, *, policy="fp32", metric="kl", ablation="corrupt", rows=3):
+    weights = take_weights(random_bridge(recipe))
+    prompts = random_prompts(seed, rows=rows)
+    recipe = RECIPES[policy]
+    return Problem(Graph(weights.shape), prompts, METRICS[metric], recipe, ablation), weights
+
+
+def search(evaluator, problem, rule):
+    return list(acdc(problem.graph, evaluator, rule))
+
+
+def assert_same(fast, slow, rule, tolerance):
+    """Require equal decisions and effects up to the first that lies within tolerance of tau."""
+    mine = [e for e in fast if isinstance(e, EdgeTested | FocusChanged)]
+    theirs = [e for e in slow if isinstance(e, EdgeTested | FocusChanged)]
+    for a, b in zip(mine, theirs, strict=True):
+        if isinstance(a, FocusChanged):
+            assert (a.focus, a.formats) == (b.focus, b.formats)
+            assert a.before == pytest.approx(b.before, abs=tolerance, rel=1e-5)
+            continue
+        assert a.edge == b.edge
+        if a.kept != b.kept:
+            margin = abs((abs(b.effect) if rule.absolute else b.effect) - rule.threshold)
+            assert margin <= tolerance, f"{a.edge}: {a.effect} against {b.effect}"
+            return
+        assert a.effect == pytest.approx(b.effect, abs=tolerance, rel=1e-5)
+        assert a.skipped == b.skipped
+
+
+rules = st.builds(
+    Rule,
+    threshold=st.sampled_from([1e-4, 1e-3, 1e-2, 1e-1]),
+    absolute=st.booleans(),
+    order=st.sampled_from(["nearest", "farthest", "shuffled"]),
+    seed=st.integers(0, 9),
+    batch_size=st.integers(1, 9),
+)
+
+
+@given(recipes, st.integers(0, 999), rules, st.sampled_from(sorted(METRICS)))
+@settings(max_examples=10, deadline=None)
+def test_fp32_decides_like_full_forwards(recipe, seed, rule, metric):
+    problem, weights = world(recipe, seed, metric=metric)
+    slow = search(ReferenceEvaluator(problem, weights), problem, replace(rule, batch_size=1))
+    assert_same(search(FastEvaluator(problem, weights), problem, rule), slow, rule, TOLERANCE)
+
+
+@given(recipes, st.integers(0, 999), rules, st.sampled_from(["zero", "mean"]))
+@settings(max_examples=6, deadline=None)
+def test_other_ablations_too(recipe, seed, rule, ablation):
+    problem, weights = world(recipe, seed, ablation=ablation)
+    slow = search(ReferenceEvaluator(problem, weights), problem, replace(rule, batch_size=1))
+    assert_same(search(FastEvaluator(problem, weights), problem, rule), slow, rule, TOLERANCE)
+
+
+@given(recipes, st.integers(0, 999), rules, st.sampled_from(sorted(set(RECIPES) - {"fp32"})))
+@settings(max_examples=8, deadline=None)
+def test_low_precision_is_that_of_the_reference(recipe, seed, rule, policy):
+    problem, weights = world(recipe, seed, policy=policy)
+    slow = search(ReferenceEvaluator(problem, weights), problem, replace(rule, batch_size=1))
+    assert_same(search(FastEvaluator(problem, weights), problem, rule), slow, rule, LOW_TOLERANCE)
+
+
+@pytest.mark.parametrize("name", ["kept_edges_only", "reuse", "positions", "stream_vocabulary"])
+@pytest.mark.parametrize("policy", ["fp32", "pahq-int8"])
+def test_each_shortcut_can_be_switched_off_and_changes_nothing(name, policy):
+    rule = Rule(threshold=1e-3, batch_size=4)
+    problem, weights = world(Recipe(layers=3, heads=2), 7, policy=policy, rows=5)
+    with_it = search(FastEvaluator(problem, weights), problem, rule)
+    without = FastEvaluator(problem, weights, shortcuts=replace(Shortcuts(), **{name: False}))
+    assert sum(getattr(event, "kept", False) for event in with_it) > 5
+    assert_same(search(without, problem, rule), with_it, rule, TOLERANCE)
+
+
+def test_a_resumed_search_gives_the_same_numbers_bit_for_bit():
+    rule = Rule(threshold=1e-3, batch_size=4)
+    problem, weights = world(Recipe(layers=3, heads=2), 7, policy="pahq-int8", rows=5)
+    whole = search(FastEvaluator(problem, weights), problem, rule)
+    for cut in (0, 7, len(whole) // 2, len(whole) - 1):
+        evaluator = FastEvaluator(problem, weights)
+        rest = acdc(problem.graph, evaluator, rule, replay=whole[:cut])
+        assert whole[:cut] + list(rest) == whole
