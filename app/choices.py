@@ -12,6 +12,7 @@ from pahq.catalog import ModelEntry
 from pahq.errors import PahqError
 from pahq.models.locate import find_tokenizer
 from pahq.paths import models_dir
+from pahq.runs.pace import Pace
 from pahq.tasks.preview import ShownPair, preview
 from pahq.tokenizer import Tokenizer
 
@@ -23,6 +24,12 @@ THRESHOLDS = [float(f"{x:.1g}") for x in THRESHOLDS]
 MAIN_POLICIES = {"cpu": ("fp32", "rtn-int8", "pahq-int8"), "cuda": ("fp32", "rtn-fp8", "pahq-fp8")}
 SHORT = {"fp32": "Full", "rtn-int8": "Uniform", "rtn-fp8": "Uniform", "pahq-int8": "PAHQ",
          "pahq-fp8": "PAHQ"}  # fmt: skip
+PACES = {
+    "watch": ("Slow enough to watch", Pace(at_least=8.0)),
+    "fast": ("As fast as possible", Pace()),
+    "50": ("50 decisions a second", Pace(per_second=50.0)),
+    "10": ("10 decisions a second", Pace(per_second=10.0)),
+}
 MEMORY_FACTOR = 3.0  # a search holds the weights and the values of every sender
 
 

@@ -17,6 +17,7 @@ from pahq.paths import recordings_dir, runs_dir
 from pahq.runs import store
 from pahq.runs.client import SESSION, Job, WorkerClient
 from pahq.runs.config import RunConfig, check_threshold, knobs, make_config
+from pahq.runs.pace import Pace
 from pahq.runs.store import RunFolder
 from status import Status, status_of
 
@@ -24,7 +25,7 @@ SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # a run's id is a name, nev
 SPECIAL = ("model", "task", "threshold", "policy")  # knobs with a control of their own
 DEFAULTS: dict[str, Any] = {
     "model": "tiny-gpt", "model_path": "", "task": "ioi", "task_path": "", "policy": "pahq-int8",
-    "policy_more": "", "tau": "0.01", "tau_slider": 0.01,
+    "policy_more": "", "tau": "0.01", "tau_slider": 0.01, "pace": "watch",
 }  # fmt: skip
 OF_THE_MACHINE = ("threads", "batch_size", "memory_limit")  # not taken over from another run
 WITHOUT_A_CHECK = ("threshold", "order", "absolute", "method", "memory_limit", "batch_size")
@@ -144,6 +145,11 @@ def config() -> RunConfig:
     return make_config(threshold=setting("tau"), **settings)
 
 
+def pace() -> Pace:
+    """Return how fast decisions are to be made."""
+    return choices.PACES[setting("pace")][1]
+
+
 # Runs -------------------------------------------------------------------------------------------
 
 
@@ -193,7 +199,7 @@ def start() -> None:
     except PahqError as error:
         st.session_state["refused"] = error.as_dict()
         return
-    worker().run(run)
+    worker().run(run, pace())
     show(run)
 
 
@@ -210,7 +216,7 @@ def act(what: str) -> None:
     if what == "compute":
         start()
     elif what == "resume":
-        client.run(run)
+        client.run(run, pace())
         st.session_state.pop("tail", None)
     else:
         {"pause": client.pause, "continue": client.go_on, "stop": client.stop}[what](run)

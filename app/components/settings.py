@@ -16,6 +16,8 @@ HELP = {
     "task": "Pairs of prompts that differ in one fact. The circuit is what makes the difference.",
     "policy": "Which parts compute in which number format while an edge is tested.",
     "tau": "In the metric's unit. Smaller keeps more edges.",
+    "pace": "A small model is searched within a second or two. This changes no decision, and the "
+    "time waited is not counted. The first choice spreads a search over eight seconds.",
 }
 
 
@@ -121,6 +123,18 @@ def threshold_box(
     st.caption(
         f"An edge is removed if cutting it {change} the {entry.title} by less than "
         f"**{value:g} {entry.unit}**."
+    )
+
+
+def pace_box() -> None:
+    """Draw the choice of how fast decisions are made."""
+    st.selectbox(
+        "Pace",
+        list(choices.PACES),
+        key="pace",
+        persist_state=KEPT,
+        format_func=lambda name: choices.PACES[name][0],
+        help=HELP["pace"],
     )
 
 

@@ -46,6 +46,7 @@ def sidebar() -> None:
     pending = state.noted("pending", state.check_pending())
     st.fragment(before_the_search, run_every=CHECK_TICK if pending else None)()
     with st.expander("Advanced", key="advanced"):
+        settings.pace_box()
         for name, field in state.advanced().items():
             settings.knob_box(name, field)
 

@@ -35,7 +35,7 @@ def check_policy(policy: Policy, graph: Graph) -> None:
         raise UsageError(
             f"The bridge engine cannot run the policy '{policy.name}'.",
             why=f"it runs the original model, in FP32; the policy uses {', '.join(formats)}",
-            fix="use --policy fp32, or --engine reference",
+            fix="use --policy fp32, or --engine fast",
         )
 
 

@@ -7,13 +7,14 @@ import sys
 import threading
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pahq.errors import PahqError
 from pahq.paths import runs_dir
 from pahq.runs.config import RunConfig
+from pahq.runs.pace import Pace
 from pahq.runs.store import RunFolder
 from pahq.runs.worker import mark_failed
 
@@ -70,13 +71,14 @@ class WorkerClient:
         """The worker's process id."""
         return self._process.pid if self._process else None
 
-    def run(self, folder: RunFolder) -> Job:
+    def run(self, folder: RunFolder, pace: Pace | None = None) -> Job:
         """Start a run, or go on with one; it waits its turn. Asking twice changes nothing."""
         with self._lock:
             job = self.job_of(folder)
             if job is not None and not job.over:
                 return job
-            return self._submit({"do": "run", "folder": str(folder.path)})
+            speed = asdict(pace) if pace else {}
+            return self._submit({"do": "run", "folder": str(folder.path), "pace": speed})
 
     def check(self, config: RunConfig) -> Job:
         """Ask whether the model can do the task and what the search will cost."""

@@ -38,7 +38,7 @@ class RunConfig(BaseModel):
     examples: int = knob(50, help="Number of prompt pairs.", ge=1, le=100_000)
     seed: int = knob(0, help="Which prompt pairs are drawn.", ge=0)
     device: str = knob("auto", help="Where to compute.", choices="DEVICES")
-    engine: str = knob("reference", help="How damage is computed.", choices="ENGINES")
+    engine: str = knob("fast", help="How damage is computed.", choices="ENGINES")
     batch_size: int | None = knob(None, help="Cut sets evaluated at once; measured by default.",
                                   ge=1)  # fmt: skip
     threads: int | None = knob(None, help="CPU threads; all cores by default.", ge=1)

@@ -3,7 +3,8 @@
 It reads one JSON request a line from stdin and writes one JSON reply a line to stdout; what a
 search finds goes into the run folder, which anyone may read. Requests (``id`` is the asker's):
 
-    {"id": 1, "do": "run", "folder": PATH}      new run, or go on with one; waits its turn
+    {"id": 1, "do": "run", "folder": PATH, "pace": {...}}    new run, or go on with one; waits its
+                                                turn; pace: fields of ``pace.Pace``, may be absent
     {"id": 2, "do": "check", "config": {...}}   can the model do the task, what will it cost
     {"id": 3, "do": "stop" | "pause" | "continue", "folder": PATH}     answered at once
     {"id": 4, "do": "shutdown"}
@@ -27,14 +28,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol, TextIO, runtime_checkable
 
-from pahq.discovery.events import RunFailed, to_line
+from pahq.discovery.events import Event, RunFailed, RunStarted, to_line
 from pahq.errors import PahqError
 from pahq.runs.config import make_config
+from pahq.runs.pace import Metronome, Pace
 from pahq.runs.store import RunFolder, State
 
 NICENESS = 5  # the page and the browser come first
 LAST_WORDS_SECONDS = 8.0  # how long a stopped run may take to write its circuit
-PAUSE_LOOKS = 0.05  # seconds between looks at whether a pause is over
 
 Message = dict[str, Any]
 
@@ -111,11 +112,7 @@ class Worker:
         try:
             if request["do"] == "check":
                 return {"is": "done", "result": session.check(make_config(**request["config"]))}
-            hooks = {"should_stop": lambda: self._stop, "pace": self._pace}
-            return {
-                "is": "done",
-                "result": session.run(RunFolder(Path(request["folder"])), **hooks),
-            }
+            return {"is": "done", "result": self._run(session, request)}
         except PahqError as error:
             explained = error.as_dict()
         except Exception as error:  # a mistake of ours: say so, and stay alive for the next run
@@ -130,9 +127,21 @@ class Worker:
                 mark_failed(RunFolder(Path(request["folder"])), explained)
         return {"is": "failed", "error": explained}
 
-    def _pace(self) -> None:
-        while self._paused and not self._stop:
-            time.sleep(PAUSE_LOOKS)
+    def _run(self, session: Computing, request: Message) -> Message:
+        beat = Metronome(
+            Pace(**request.get("pace") or {}),
+            held=lambda: self._paused,
+            ended=lambda: self._stop,
+        )
+        folder = RunFolder(Path(request["folder"]))
+        edges = next((e.edges for e in folder.events() if isinstance(e, RunStarted)), 0)
+        beat.start(edges)
+
+        def begun(event: Event, t: float) -> None:
+            if isinstance(event, RunStarted):
+                beat.start(event.edges)
+
+        return session.run(folder, should_stop=lambda: self._stop, pace=beat.wait, on_event=begun)
 
 
 def mark_failed(folder: RunFolder, error: dict[str, str]) -> None:

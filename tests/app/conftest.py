@@ -43,7 +43,7 @@ class FakeWorker:
         self.checked: list = []
         self.answer: dict | None = {"task_score": 0.99, "examples": 50, "edges": 1519}
 
-    def run(self, folder):
+    def run(self, folder, pace=None):
         self.asked.append(("run", folder.id))
         self.jobs[folder.id] = Job(1, {"do": "run", "folder": str(folder.path)}, "running")
         return self.jobs[folder.id]

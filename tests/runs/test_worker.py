@@ -44,7 +44,7 @@ class Quiet:
     def check(self, config):
         return {"task_score": 1.0, "threshold": config.threshold}
 
-    def run(self, folder, *, should_stop, pace):
+    def run(self, folder, *, should_stop, pace, on_event):
         self.ran.append(folder.id)
         if self.raises:
             raise self.raises
