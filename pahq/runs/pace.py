@@ -20,9 +20,9 @@ class Pace:
     at_least: float | None = None
 
     def seconds_each(self, edges: int) -> float:
-        """Return the fewest seconds from one decision to the next in a search of ``edges``."""
+        """Return the fewest seconds between decisions in a search of ``edges`` (0: unknown)."""
         own = 1 / self.per_second if self.per_second else 0.0
-        return max(own, (self.at_least or 0.0) / max(edges, 1))
+        return max(own, (self.at_least or 0.0) / edges) if edges else own
 
 
 class Metronome:

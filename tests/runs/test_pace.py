@@ -10,6 +10,7 @@ def test_a_pace_is_decisions_a_second_or_a_shortest_search():
     assert Pace().seconds_each(1000) == 0.0
     assert Pace(per_second=50.0).seconds_each(1000) == pytest.approx(0.02)
     assert Pace(at_least=8.0).seconds_each(1600) == pytest.approx(0.005)
+    assert Pace(at_least=8.0).seconds_each(0) == 0.0  # of unknown size: nothing to spread over
 
 
 def test_it_spreads_decisions_evenly():
