@@ -136,13 +136,17 @@ def _boot_native(path: Path, config: dict[str, Any]) -> Any:
     fields = {key: value for key, value in config.items() if key != "model_type"}
     try:
         bridge = boot_native(TransformerBridgeConfig(**fields))
-    except (TypeError, ValueError, AssertionError) as error:
+    except (TypeError, ValueError, AssertionError, RuntimeError, KeyError) as error:
         raise BadModel(
             f"{path / 'config.json'} does not describe a model.",
             why=str(error),
             fix="write the fields of transformer_lens' TransformerBridgeConfig",
         ) from None
-    weights = load_file(path / "model.safetensors")
+    file = path / "model.safetensors"
+    if not file.is_file():
+        raise BadModel(f"{path} holds no {file.name}.", why="its weights are read from there",
+                       fix="give the weights this name")  # fmt: skip
+    weights = load_file(file)
     try:
         bridge.load_state_dict({key: value.float() for key, value in weights.items()})
     except RuntimeError as error:
@@ -167,20 +171,27 @@ def _boot_transformers(source: Path | str, *, local: bool) -> Any:
             )
         except RuntimeError as error:
             raise _wrong_shape(source, str(error)) from None
-        except (ValueError, KeyError, TypeError) as error:
+        except Exception as error:  # its own checks raise errors of many kinds
             raise BadModel(
                 f"transformers cannot load {source}.",
                 why=str(error).splitlines()[0] if str(error) else type(error).__name__,
                 fix="check config.json's model_type and sizes",
             ) from None
     model, info = loaded
-    missing = sorted(info.get("missing_keys", ()))
-    if missing or info.get("mismatched_keys"):
-        raise _wrong_shape(source, f"missing or of another shape: {missing[:4]}")
+    for kind in ("missing", "mismatched", "unexpected"):
+        if keys := sorted(map(str, info.get(f"{kind}_keys", ()))):
+            raise _wrong_shape(source, f"{kind} in its safetensors: {', '.join(keys[:4])}")
     architecture = model.config.architectures or [type(model).__name__]
-    return build_bridge_from_module(
-        model.eval(), architecture[0], hf_config=model.config, tokenizer=None
-    )
+    try:
+        return build_bridge_from_module(
+            model.eval(), architecture[0], hf_config=model.config, tokenizer=None
+        )
+    except ValueError as error:
+        raise BadModel(
+            f"transformer_lens does not know the architecture {architecture[0]} of {source}.",
+            why=str(error).splitlines()[0],
+            fix="use a model of GPT-2's kind or an attention-only one",
+        ) from None
 
 
 def _from_hub(name: str, device: torch.device) -> LoadedModel:

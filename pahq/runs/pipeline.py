@@ -139,6 +139,8 @@ class Session:
         """
         check_not_running(folder)
         memory = PeakMemory()
+        if prepared is None and folder.ended:
+            prepared = self.prepare(folder.config)  # a refusal must leave what was kept as it is
         replay = folder.cut_events()
         with Recorder(folder, memory) as recorder:
             try:

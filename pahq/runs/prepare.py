@@ -93,8 +93,7 @@ class Prepared:
     def under(self, config: RunConfig) -> "Prepared":
         """Return the same, checked already, with another threshold or order of edges."""
         rule = config.model_dump(include={"threshold", "absolute", "order"})
-        if config.batch_size is not None:
-            rule["batch_size"] = config.batch_size
+        rule["batch_size"] = batch_size(config)
         other = replace(self, config=self.config.model_copy(update=rule))
         for name in ("graph", "batches", "baseline"):
             if name in self.__dict__:
@@ -142,6 +141,8 @@ def check_exists(config: RunConfig) -> None:
         UsageError: naming the nearest names, or the file.
     """
     find_directory(config.model)
+    if config.policy_recipe is None:
+        find_policy(config.policy)
     if is_file(config.task):
         load_file(Path(config.task))
     else:
@@ -174,7 +175,7 @@ def prepare(config: RunConfig, model: LoadedModel, *, threads: int) -> Prepared:
         update={
             **hashes,
             "threads": threads,
-            "batch_size": config.batch_size or (FAST_BATCH if config.engine == "fast" else 1),
+            "batch_size": batch_size(config),
             "policy_recipe": None if config.policy in RECIPES else policy.as_dict(),
         }
     )
@@ -202,6 +203,11 @@ def read_pairs(config: RunConfig, model: LoadedModel) -> tuple[EncodedPair, ...]
         vocabulary=model.weights.vocabulary,
         context=model.weights.context,
     )
+
+
+def batch_size(config: RunConfig) -> int:
+    """Return the number of alternatives evaluated at once: the config's, or the engine's own."""
+    return config.batch_size or (FAST_BATCH if config.engine == "fast" else 1)
 
 
 def hash_pairs(pairs: tuple[EncodedPair, ...]) -> str:

@@ -125,7 +125,7 @@ class RunFolder:
 
     def events(self) -> list[Event]:
         """Return every event that this version knows."""
-        found = (from_record(record) for record in self.records()[0])
+        found = (_known(record) for record in self.records()[0])
         return [event for event in found if event is not None]
 
     @property
@@ -191,14 +191,18 @@ def create(config: RunConfig, *, out: Path | None = None) -> RunFolder:
     """
     check_free(out)
     path = out if out is not None else runs_dir() / new_id(config)
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BadRunFolder(
-            f"{path} cannot be made.", why=error.strerror or str(error), fix="choose another --out"
-        ) from None
     folder = RunFolder(path)
-    folder.write_text("config.json", config.as_json())
+    try:
+        path.mkdir(parents=True, exist_ok=out is not None)
+        folder.write_text("config.json", config.as_json())
+    except FileExistsError:
+        return create(config)  # another run of the same second was there first
+    except (OSError, SearchFailed) as error:
+        raise BadRunFolder(
+            f"The run folder {path} cannot be made.",
+            why=getattr(error, "why", None) or getattr(error, "strerror", None) or str(error),
+            fix="choose another --out, or set PAHQ_HOME to a folder that can be written",
+        ) from None
     return folder
 
 
@@ -270,11 +274,15 @@ def check_not_running(folder: RunFolder) -> None:
         )
 
 
-def _event(line: bytes) -> Event | None:
+def _known(record: dict[str, Any]) -> Event | None:
     try:
-        return from_record(json.loads(line))
-    except (ValueError, AttributeError):
+        return from_record(record)
+    except ValueError:  # a field is missing: a damaged line is passed over
         return None
+
+
+def _event(line: bytes) -> Event | None:
+    return next((_known(record) for record in _parsed(line)), None)
 
 
 def _parsed(block: bytes) -> Iterator[dict[str, Any]]:

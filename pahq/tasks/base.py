@@ -232,8 +232,9 @@ def _targets(row: _Row, pair: PromptPair, clean: tuple[int, ...]) -> tuple[Targe
                 fix="leave out the last position",
             )
         return tuple(Target(p, (clean[p + 1],), ()) for p in places)
-    answers = tuple(_answer(row, "answers", a) for a in pair.answers)
-    wrong = tuple(_answer(row, "wrong_answers", a) for a in pair.wrong)
+    # Named twice, a token would count twice in every sum of probabilities.
+    answers = tuple(dict.fromkeys(_answer(row, "answers", a) for a in pair.answers))
+    wrong = tuple(dict.fromkeys(_answer(row, "wrong_answers", a) for a in pair.wrong))
     both = set(answers) & set(wrong)
     if both:
         raise row.bad(
