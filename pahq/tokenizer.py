@@ -6,6 +6,8 @@ from pathlib import Path
 
 import tokenizers
 
+from pahq.errors import BadModel
+
 
 class Tokenizer:
     """A model's own tokenizer, reduced to what tasks need. Never adds special tokens by itself."""
@@ -25,13 +27,19 @@ class Tokenizer:
         if not (path / "tokenizer.json").is_file():
             return None
         settings = path / "tokenizer_config.json"
-        bos = (
-            json.loads(settings.read_text("utf-8")).get("bos_token") if settings.exists() else None
-        )
-        # Older files write a token as {"content": "<s>", ...}.
-        return cls.from_file(
-            path / "tokenizer.json", bos=bos.get("content") if isinstance(bos, dict) else bos
-        )
+        try:
+            found = json.loads(settings.read_text("utf-8")) if settings.exists() else {}
+            bos = found.get("bos_token")
+            # Older files write a token as {"content": "<s>", ...}.
+            return cls.from_file(
+                path / "tokenizer.json", bos=bos.get("content") if isinstance(bos, dict) else bos
+            )
+        except Exception as error:  # tokenizers raises nothing narrower
+            raise BadModel(
+                f"The tokenizer in {path} is damaged.",
+                why=str(error),
+                fix="copy tokenizer.json and tokenizer_config.json again",
+            ) from None
 
     def encode(self, text: str) -> tuple[int, ...]:
         """Return the token ids of ``text``."""

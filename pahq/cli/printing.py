@@ -3,6 +3,7 @@
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from pahq.graph.circuit import Circuit
@@ -42,7 +43,7 @@ def print_summary(folder: RunFolder, summary: dict[str, Any]) -> None:
         "folder": str(folder.path),
     }
     for name, text in lines.items():
-        console.print(f"[bold]{name:<8}[/] {text}", soft_wrap=True)
+        console.print(f"[bold]{name:<8}[/] {escape(text)}", soft_wrap=True)
 
 
 def print_circuit(circuit: Circuit, *, limit: int) -> None:

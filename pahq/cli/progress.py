@@ -5,6 +5,7 @@ import time
 from types import TracebackType
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from pahq.discovery.events import EdgeTested, Event, ReceiverStarted, RunResumed, RunStarted
@@ -51,7 +52,9 @@ class SearchProgress:
     def notice(self, sentence: str) -> None:
         """Print a sentence that the user should read."""
         if not self.quiet:
-            self.console.print(f"[yellow]Note:[/] {sentence}", soft_wrap=True, highlight=False)
+            self.console.print(
+                f"[yellow]Note:[/] {escape(sentence)}", soft_wrap=True, highlight=False
+            )
 
     def event(self, event: Event, t: float) -> None:
         """Take one event."""

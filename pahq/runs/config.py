@@ -36,10 +36,10 @@ class RunConfig(BaseModel):
                       choices="ORDERS")  # fmt: skip
     absolute: bool = knob(False, help="Compare the size of the effect, not its sign.")
     examples: int = knob(50, help="Number of prompt pairs.", ge=1, le=100_000)
-    seed: int = knob(0, help="Which prompt pairs are drawn; below a million.", ge=0, lt=1_000_000)
+    seed: int = knob(0, help="Which prompt pairs are drawn.", ge=0, lt=1_000_000)
     device: str = knob("auto", help="Where to compute.", choices="DEVICES")
     engine: str = knob("fast", help="How damage is computed.", choices="ENGINES")
-    batch_size: int | None = knob(None, help="Cut sets evaluated at once; by default the engine's own.",
+    batch_size: int | None = knob(None, help="Cut sets evaluated at once.",
                                   ge=1)  # fmt: skip
     threads: int | None = knob(None, help="CPU threads; all cores by default.", ge=1)
     memory_limit: float | None = knob(

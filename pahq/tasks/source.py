@@ -23,7 +23,7 @@ def find_task(name: str) -> Task:
 
 def is_file(task: str) -> bool:
     """Return whether ``task`` names a task file rather than a built-in task."""
-    return catalog.task_or_none(task) is None and Path(task).suffix in (".json", ".csv")
+    return catalog.task_or_none(task) is None and Path(task).suffix.lower() in (".json", ".csv")
 
 
 def read_task(
