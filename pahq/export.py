@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-from pahq.errors import BadRunFolder, UsageError
+from pahq.errors import UsageError
 from pahq.graph.circuit import Circuit, read_circuit
 from pahq.runs.store import RunFolder
 
@@ -35,11 +35,7 @@ def export(folder: RunFolder, to: Path) -> None:
             fix="give the target one of these endings",
         )
     if not (folder.path / "circuit.json").exists():
-        raise BadRunFolder(
-            f"The run {folder.id} has no circuit yet.",
-            why="it was interrupted before its end",
-            fix=f"finish it with `pahq resume {folder.path}`",
-        )
+        raise folder.no_circuit()
     content = write(folder)
     part = to.with_name(f".{to.name}.part")
     try:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pahq.discovery.events import Event
-from pahq.errors import BadRunFolder
 from pahq.graph.circuit import Circuit, read_circuit
 from pahq.runs import store
 from pahq.runs.config import RunConfig, make_config
@@ -44,11 +43,7 @@ class Run:
         """
         path = self.path / "circuit.json"
         if not path.exists():
-            raise BadRunFolder(
-                f"The run {self.folder.id} has no circuit yet.",
-                why="it was interrupted before its end",
-                fix=f"finish it with `pahq resume {self.folder.id}`",
-            )
+            raise self.folder.no_circuit()
         return read_circuit(path)
 
     @cached_property

@@ -109,9 +109,25 @@ def make_config(**settings: Any) -> RunConfig:
         UsageError: one message for whatever is wrong with the settings.
     """
     try:
-        return RunConfig(**settings).named()
+        return RunConfig(**_absolute(settings)).named()
     except ValidationError as error:
         raise _explained(error, source="the settings") from None
+
+
+def _absolute(settings: dict[str, Any]) -> dict[str, Any]:
+    """Make paths whole, so that a run can be resumed from any folder."""
+    known = {
+        "model": {entry.name for entry in catalog.MODELS},
+        "task": {entry.name for entry in catalog.TASKS},
+        "policy": {entry.name for entry in catalog.POLICIES},
+    }
+    found = dict(settings)
+    for name, names in known.items():
+        value = settings.get(name)
+        if isinstance(value, str) and value and value not in names:
+            path = Path(value).expanduser()
+            found[name] = str(path.resolve()) if path.exists() else value
+    return found
 
 
 def read_config(path: Path) -> RunConfig:

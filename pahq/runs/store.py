@@ -17,7 +17,7 @@ from typing import Any
 
 import psutil
 
-from pahq.discovery.events import ENDINGS, Event, from_record
+from pahq.discovery.events import ENDINGS, Event, RunFailed, from_record
 from pahq.errors import BadRunFolder, SearchFailed, UsageError
 from pahq.paths import runs_dir
 from pahq.runs.config import RunConfig, read_config
@@ -127,6 +127,22 @@ class RunFolder:
         """Return every event that this version knows."""
         found = (_known(record) for record in self.records()[0])
         return [event for event in found if event is not None]
+
+    def no_circuit(self) -> BadRunFolder:
+        """Return the error for a run without circuit.json: why there is none, and what to do."""
+        last = self.events()[-1:]
+        if last and isinstance(last[0], RunFailed):
+            error = last[0].error
+            return BadRunFolder(
+                f"The run {self.id} failed: {error.get('what', '')}",
+                why=error.get("why", "not recorded"),
+                fix=error.get("fix", f"try `pahq resume {self.path}`"),
+            )
+        return BadRunFolder(
+            f"The run {self.id} has no circuit yet.",
+            why="it was interrupted before its end",
+            fix=f"finish it with `pahq resume {self.path}`",
+        )
 
     @property
     def ended(self) -> bool:
