@@ -14,10 +14,11 @@ from pahq.engine import components
 from pahq.engine.problem import NOTHING_CUT
 from pahq.engine.reference import Forward, patched_forward
 from pahq.errors import CheckFailed
+from pahq.graph.build import Graph
 from pahq.models.weights import HeadWeights, ModelWeights
 from pahq.precision.formats import FP32
 from pahq.precision.matmul import Products
-from pahq.precision.policy import Plan
+from pahq.precision.policy import RECIPES, Plan
 
 TOLERANCE = 1e-4  # nats, and shares of the residual's size: float32 sums in another order
 PROMPTS, LENGTH = 2, 12
@@ -31,7 +32,7 @@ def check_model(model: ModelWeights, bridge: Any) -> None:
         CheckFailed: naming the check, the component and the numbers.
     """
     tokens = random_tokens(model)
-    plan = Plan(dict.fromkeys(_components(model), "fp32"))
+    plan = Plan(RECIPES["fp32"].background(Graph(model.shape)))
     forward = patched_forward(model, tokens, plan=plan, multiply=Products())
     seen: list[Tensor] = []
     theirs = bridge.run_with_hooks(
@@ -106,14 +107,6 @@ def _check_isolation(
 def _can_act(head: HeadWeights) -> bool:
     """A head with a matrix of zeros (a hand-written model's) never changes its output."""
     return all(bool(w.any()) for w in (head.query, head.key, head.value, head.out))
-
-
-def _components(model: ModelWeights) -> list[str]:
-    names = ["input", "logits"]
-    for layer, block in enumerate(model.blocks):
-        names += [f"a{layer}.h{h}" for h in range(len(block.heads))]
-        names += [f"m{layer}"] if block.mlp is not None else []
-    return names
 
 
 def _failed(check: str, component: str, numbers: str) -> CheckFailed:

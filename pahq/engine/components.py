@@ -60,23 +60,24 @@ def value(
 
 
 def attention_pattern(
-    queries: Float[Tensor, "*batch query_pos d_head"],
-    keys: Float[Tensor, "*batch key_pos d_head"],
+    queries: Float[Tensor, "... query_pos d_head"],
+    keys: Float[Tensor, "... key_pos d_head"],
     scale: float,
     *,
-    first_query: int = 0,
-) -> Float[Tensor, "*batch query_pos key_pos"]:
-    """Return the causal attention pattern; rows sum to 1.
+    places: Int[Tensor, " query_pos"] | None = None,
+) -> Float[Tensor, "... query_pos key_pos"]:
+    """Return the causal attention pattern; rows sum to 1. Leading axes broadcast.
 
     Args:
-        queries: queries of positions ``first_query`` on.
-        keys: keys of all positions.
+        queries: queries at ``places``.
+        keys: keys of all positions from 0 on.
         scale: what scores are divided by.
-        first_query: position of the first query.
+        places: position of each query; by default 0, 1, 2, ...
     """
     scores = (queries @ keys.mT) / scale
-    at = torch.arange(scores.shape[-2], device=scores.device)[:, None] + first_query
-    future = torch.arange(scores.shape[-1], device=scores.device)[None, :] > at
+    if places is None:
+        places = torch.arange(scores.shape[-2], device=scores.device)
+    future = torch.arange(scores.shape[-1], device=scores.device)[None, :] > places[:, None]
     return scores.masked_fill(future, -torch.inf).softmax(dim=-1)
 
 

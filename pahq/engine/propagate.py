@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pahq.engine import components
-from pahq.engine.reading import Change, Places, Reading, level_of
+from pahq.engine.reading import Change, Reading, level_of
 from pahq.graph.build import Graph
 from pahq.graph.nodes import Receiver, ReceiverKind
 from pahq.models.weights import HeadWeights
@@ -246,7 +246,7 @@ class Propagation:
         q = new["q"] if "q" in new else standing.q[:, moved][None]
         k = _spliced(standing.k, new.get("k"), keys)
         v = _spliced(standing.v, new.get("v"), keys)
-        pattern = _pattern(q, k, rows, head.score_scale)
+        pattern = components.attention_pattern(q, k, head.score_scale, places=rows)
         mixed = round_trip(pattern @ v, fmt)
         carried = self.reading.carried.written[name]
         if fmt.name == self.reading.plan[name].name:
@@ -281,9 +281,3 @@ def _spliced(standing: Tensor, new: Tensor | None, where: Tensor) -> Tensor:
     result = standing.expand(new.shape[0], *standing.shape).clone()
     result[:, :, where] = new
     return result
-
-
-def _pattern(q: Tensor, k: Tensor, rows: Places, scale: float) -> Tensor:
-    scores = (q @ k.mT) / scale
-    future = torch.arange(k.shape[-2], device=k.device)[None, :] > rows[:, None]
-    return scores.masked_fill(future, -torch.inf).softmax(dim=-1)
