@@ -6,7 +6,7 @@ from typing import Any
 from pahq import catalog
 from pahq.runs.client import Job
 from pahq.runs.config import RunConfig
-from pahq.runs.store import State
+from pahq.runs.state import State
 from pahq.viz.feed import Feed
 
 

@@ -4,7 +4,7 @@ Each function takes the logits of a batch's targets and returns one number per t
 sums them with the targets' weights, which is the mean over positions, then over rows.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -159,3 +159,8 @@ def solved(targets: Targets) -> Float[Tensor, " target"]:
     hits = (log_probs.argmax(-1, keepdim=True) == batch.answers).any(-1)
     result = torch.where(contrasted.any(-1), prefers, hits).double()
     return result.masked_fill(~named.any(-1), torch.nan)
+
+
+def task_score(targets: Sequence[Targets]) -> float:
+    """Return the share of prompts that the full model gets right; NaN where answers are missing."""
+    return sum(float((solved(t) * t.batch.weight).sum()) for t in targets)

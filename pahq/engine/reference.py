@@ -14,7 +14,7 @@ from pahq.engine import components
 from pahq.engine.cache import Values, carried_values
 from pahq.engine.problem import NOTHING_CUT, Cuts, Problem, with_cuts
 from pahq.graph.nodes import Receiver, Sender
-from pahq.metrics import Targets, damage, solved
+from pahq.metrics import Targets, damage, task_score
 from pahq.models.weights import Block, ModelWeights
 from pahq.precision.matmul import Products
 from pahq.precision.policy import RECIPES, Plan
@@ -159,7 +159,7 @@ class ReferenceEvaluator:
 
     def task_score(self) -> float:
         """Return the share of prompts that the full FP32 model gets right; NaN without answers."""
-        return sum(float((solved(t) * t.batch.weight).sum()) for t in self._targets)
+        return task_score(self._targets)
 
     def _logits(
         self, batch: PromptBatch, carried: Values | None, plan: Plan, cuts: Cuts

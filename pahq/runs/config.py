@@ -11,6 +11,7 @@ from pahq import catalog
 from pahq.errors import BadThreshold, UsageError
 
 FORMAT_VERSION = 1
+MOST_EXAMPLES = 100_000
 
 
 def knob(default: Any = ..., *, help: str, choices: str | None = None, **limits: Any) -> Any:
@@ -35,7 +36,10 @@ class RunConfig(BaseModel):
     order: str = knob("nearest", help="In which order a receiver's senders are tried.",
                       choices="ORDERS")  # fmt: skip
     absolute: bool = knob(False, help="Compare the size of the effect, not its sign.")
-    examples: int = knob(50, help="Number of prompt pairs.", ge=1, le=100_000)
+    examples: int | None = knob(
+        None, help="Number of prompt pairs; 50 of a named task, all rows of a file by default.",
+        ge=1, le=MOST_EXAMPLES,
+    )  # fmt: skip
     seed: int = knob(0, help="Which prompt pairs are drawn.", ge=0, lt=1_000_000)
     device: str = knob("auto", help="Where to compute.", choices="DEVICES")
     engine: str = knob("fast", help="How damage is computed.", choices="ENGINES")

@@ -28,7 +28,8 @@ from pahq.runs.environment import available_cores, environment
 from pahq.runs.memory import PeakMemory, resident_bytes
 from pahq.runs.prepare import Baseline, Prepared, SearchEvaluator, check_exists, prepare
 from pahq.runs.recorder import Recorder
-from pahq.runs.store import RunFolder, check_free, check_not_running, create
+from pahq.runs.state import work_on
+from pahq.runs.store import RunFolder, check_free, create
 from pahq.runs.summary import Spent, circuit_of, measure
 from pahq.tasks.source import is_file
 
@@ -137,21 +138,21 @@ class Session:
         Raises:
             PahqError: after the folder says so too.
         """
-        check_not_running(folder)
-        memory = PeakMemory()
-        if prepared is None and folder.ended:
-            prepared = self.prepare(folder.config)  # a refusal must leave what was kept as it is
-        replay = folder.cut_events()
-        with Recorder(folder, memory) as recorder:
-            try:
-                ready = prepared or self.prepare(folder.config)
-                work = _Work(recorder, ready, replay, should_stop, pace, on_event, on_notice)
-                return work.search(memory, self._baseline_bytes or 0)
-            except BaseException as error:
-                failure = _recorded(recorder, error)
-                if failure is None or failure is error:
-                    raise
-                raise failure from error
+        with work_on(folder.path, folder.state):
+            if prepared is None and folder.ended:
+                # Before anything is cut: a refusal must leave what was kept as it is.
+                prepared = self.prepare(folder.config)
+            replay = folder.cut_events()
+            with Recorder(folder, PeakMemory()) as recorder:
+                try:
+                    ready = prepared or self.prepare(folder.config)
+                    work = _Work(recorder, ready, replay, should_stop, pace, on_event, on_notice)
+                    return work.search(self._baseline_bytes or 0)
+                except BaseException as error:
+                    failure = _recorded(recorder, error)
+                    if failure is None or failure is error:
+                        raise
+                    raise failure from error
 
     def prepare(self, config: RunConfig, model: LoadedModel | None = None) -> Prepared:
         """Load the model and check that everything fits together.
@@ -234,7 +235,7 @@ class _Work:
         self.on_event, self.on_notice = on_event, on_notice
         self.events = list(replay)
 
-    def search(self, memory: PeakMemory, baseline_bytes: int) -> dict[str, Any]:
+    def search(self, baseline_bytes: int) -> dict[str, Any]:
         config, recorder = self.prepared.config, self.recorder
         recorder.phase("checking")
         before = self.prepared.baseline
@@ -246,7 +247,7 @@ class _Work:
         recorder.json("environment.json", environment(self.prepared.device))
         replay = list(self.events)
         recorder.phase("searching")
-        recorder.start_clock(before=recorder.folder.last_time())
+        recorder.start_search(lambda: evaluator.evaluations, before=recorder.folder.last_time())
         self._emit(self._opening(replay))
         rule = Rule(
             threshold=config.threshold,
@@ -273,7 +274,7 @@ class _Work:
             circuit_of(self.prepared, self.events, status=status),
             self.events,
             before,
-            Spent(wall, evaluator.evaluations, memory.peak, baseline_bytes),
+            Spent(wall, recorder.evaluations, recorder.peak_bytes, baseline_bytes),
         )
         recorder.json("circuit.json", circuit.to_json())
         recorder.json("summary.json", summary)

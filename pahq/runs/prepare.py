@@ -17,7 +17,7 @@ from pahq.engine.problem import NOTHING_CUT, Problem
 from pahq.engine.reference import ReferenceEvaluator
 from pahq.errors import UsageError
 from pahq.graph.build import Graph
-from pahq.metrics import check_answers, find_metric, kl
+from pahq.metrics import Metric, check_answers, find_metric, kl
 from pahq.models.loading import LoadedModel
 from pahq.models.locate import find_directory
 from pahq.precision.policy import RECIPES, Policy, check_fits, find_policy, from_dict
@@ -52,7 +52,7 @@ class Prepared:
     """Everything a search needs, checked.
 
     Attributes:
-        config: the settings, with thread count, batch size and hashes filled in.
+        config: the settings, with examples, thread count, batch size and hashes filled in.
         model: the loaded model.
         pairs: the prompts, as token ids.
         policy: the precision recipe.
@@ -81,8 +81,9 @@ class Prepared:
     @cached_property
     def baseline(self) -> Baseline:
         """What the unpatched model does under both precision plans."""
-        full, low = evaluators(self)
-        in_kl = ReferenceEvaluator(replace(low.problem, metric=kl), self.model.weights)
+        full = self.full_forwards(RECIPES["fp32"])
+        low = self.full_forwards(self.policy)
+        in_kl = self.full_forwards(self.policy, metric=kl)
         score = full.task_score()
         return Baseline(
             noise_floor=abs(low.damage(NOTHING_CUT) - full.damage(NOTHING_CUT)),
@@ -117,21 +118,33 @@ class Prepared:
         engine = FastEvaluator if self.config.engine == "fast" else ReferenceEvaluator
         return engine(self.problem(self.policy), self.model.weights)
 
+    def full_forwards(
+        self,
+        policy: Policy,
+        *,
+        prompts: tuple[PromptBatch, ...] | None = None,
+        metric: Metric | None = None,
+    ) -> ReferenceEvaluator | BridgeEvaluator:
+        """Return what tells the damage of any circuit, by one full forward for each.
+
+        Args:
+            policy: the precision, its background plan until a focus is set.
+            prompts: other prompts than the search's.
+            metric: another damage than the search's.
+        """
+        problem = self.problem(policy, prompts)
+        if metric is not None:
+            problem = replace(problem, metric=metric)
+        if self.config.engine == "bridge":  # our own forward may not hold for such a model
+            return BridgeEvaluator(problem, self.model.bridge)
+        return ReferenceEvaluator(problem, self.model.weights)
+
     def held_out(self) -> tuple[PromptBatch, ...] | None:
         """Return prompts of the same task that no search has seen; None for a task file."""
         if is_file(self.config.task):
             return None
         config = self.config.model_copy(update={"seed": HELD_OUT_SEED + self.config.seed})
         return tuple(b.to(self.device) for b in batches(read_pairs(config, self.model)))
-
-
-def evaluators(prepared: Prepared) -> tuple[ReferenceEvaluator, ReferenceEvaluator]:
-    """Return evaluators in FP32 and under the policy's background plan."""
-    full, low = (
-        ReferenceEvaluator(prepared.problem(policy), prepared.model.weights)
-        for policy in (RECIPES["fp32"], prepared.policy)
-    )
-    return full, low
 
 
 def check_exists(config: RunConfig) -> None:
@@ -174,6 +187,7 @@ def prepare(config: RunConfig, model: LoadedModel, *, threads: int) -> Prepared:
     filled = config.model_copy(
         update={
             **hashes,
+            "examples": len(pairs),
             "threads": threads,
             "batch_size": batch_size(config),
             "policy_recipe": None if config.policy in RECIPES else policy.as_dict(),
@@ -202,6 +216,7 @@ def read_pairs(config: RunConfig, model: LoadedModel) -> tuple[EncodedPair, ...]
         tokenizer=model.tokenizer,
         vocabulary=model.weights.vocabulary,
         context=model.weights.context,
+        patched=config.ablation == "corrupt",
     )
 
 

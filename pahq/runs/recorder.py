@@ -4,7 +4,7 @@ import errno
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
@@ -12,7 +12,8 @@ from typing import Any
 from pahq.discovery.events import Event, to_line
 from pahq.errors import SearchFailed
 from pahq.runs.memory import PeakMemory
-from pahq.runs.store import HEARTBEAT_SECONDS, RunFolder, State, writing
+from pahq.runs.state import HEARTBEAT_SECONDS, State
+from pahq.runs.store import RunFolder, writing
 
 
 class Recorder:
@@ -21,6 +22,8 @@ class Recorder:
     def __init__(self, folder: RunFolder, memory: PeakMemory):
         self.folder, self.memory = folder, memory
         self._phase, self._detail = "loading", ""
+        self._earlier = folder.state or State(0, 0.0, "")  # of the process that worked on it last
+        self._count: Callable[[], int] = lambda: 0  # evaluations of damage in this process
         self._before = 0.0  # seconds of search in earlier processes
         self._started: float | None = None
         self._lock = threading.Lock()
@@ -45,9 +48,25 @@ class Recorder:
         self._phase, self._detail = phase, detail
         self._write_state()
 
-    def start_clock(self, before: float) -> None:
-        """Count seconds of search from here on, ``before`` of them already spent."""
-        self._before, self._started = before, time.perf_counter()
+    def start_search(self, count: Callable[[], int], *, before: float) -> None:
+        """Count what the search costs from here on.
+
+        Args:
+            count: returns this process's evaluations of damage so far.
+            before: seconds of search spent by earlier processes.
+        """
+        self._count = count
+        self._start_clock(before)
+
+    @property
+    def evaluations(self) -> int:
+        """Evaluations of damage so far, with those of earlier processes."""
+        return self._earlier.evaluations + self._count()
+
+    @property
+    def peak_bytes(self) -> int:
+        """Largest resident memory so far, of this process or an earlier one."""
+        return max(self._earlier.peak_bytes, self.memory.peak)
 
     @property
     def seconds(self) -> float:
@@ -61,7 +80,7 @@ class Recorder:
         try:
             yield
         finally:
-            self.start_clock(spent)
+            self._start_clock(spent)
 
     def event(self, event: Event) -> float:
         """Append an event; return its time in seconds of search.
@@ -80,9 +99,11 @@ class Recorder:
         """Write one of the run's files."""
         self.folder.write_json(name, data)
 
+    def _start_clock(self, before: float) -> None:
+        self._before, self._started = before, time.perf_counter()
+
     def _beat(self) -> None:
         while not self._over.wait(HEARTBEAT_SECONDS):
-            self.memory.sample()
             try:
                 self._write_state()
             except SearchFailed:
@@ -90,5 +111,12 @@ class Recorder:
 
     def _write_state(self) -> None:
         with self._lock:
-            state = State(os.getpid(), time.time(), self._phase, self._detail)
+            state = State(
+                os.getpid(),
+                time.time(),
+                self._phase,
+                self._detail,
+                self.evaluations,
+                self.peak_bytes,
+            )
             self.folder.write_json("state.json", asdict(state))

@@ -7,7 +7,6 @@
 import json
 import os
 import re
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,49 +14,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from pahq.discovery.events import ENDINGS, Event, RunFailed, from_record
-from pahq.errors import BadRunFolder, SearchFailed, UsageError
+from pahq.errors import BadRunFolder, SearchFailed
 from pahq.paths import runs_dir
 from pahq.runs.config import RunConfig, read_config
-
-HEARTBEAT_SECONDS = 1.0
-STALE_SECONDS = 10.0  # a live process that has not written for so long does not respond
-
-
-@dataclass(frozen=True)
-class State:
-    """Who works on a run, and how far it is. Replaced as a whole; also the lock.
-
-    Attributes:
-        pid: the process that writes the run.
-        heartbeat: seconds since the epoch of its last sign of life.
-        phase: ``loading checking searching evaluating`` or ``finished stopped failed``.
-        detail: one sentence about the phase.
-    """
-
-    pid: int
-    heartbeat: float
-    phase: str
-    detail: str = ""
-
-    @property
-    def over(self) -> bool:
-        """True once nobody works on the run any more."""
-        return self.phase in ("finished", "stopped", "failed") or not self._alive()
-
-    @property
-    def stale(self) -> bool:
-        """True if the process should have written but has not."""
-        return not self.over and time.time() - self.heartbeat > STALE_SECONDS
-
-    def _alive(self) -> bool:
-        try:
-            born = psutil.Process(self.pid).create_time()
-        except psutil.Error:
-            return False
-        return born <= self.heartbeat + 1  # a younger process only got the same number
+from pahq.runs.state import State, state_of, unwritable
 
 
 @dataclass(frozen=True)
@@ -83,11 +44,7 @@ class RunFolder:
     @property
     def state(self) -> State | None:
         """Who works on it; None before the first heartbeat or if the file is damaged."""
-        data = _read_json(self.path / "state.json")
-        try:
-            return State(**data) if data else None
-        except TypeError:
-            return None
+        return state_of(_read_json(self.path / "state.json"))
 
     @property
     def summary(self) -> dict[str, Any] | None:
@@ -166,19 +123,24 @@ class RunFolder:
             os.replace(part, self.path / name)
 
     def cut_events(self) -> list[Event]:
-        """Cut what follows the last newline off events.jsonl, and a previous ending; read the rest.
+        """Cut half a line and a previous ending off events.jsonl; read what is left.
 
-        A process that is killed while it writes leaves half a line.
+        A process that is killed while it writes leaves half a line. A damaged line ends what can
+        be relied on; an event of a newer version stays where it is.
         """
         path = self.path / "events.jsonl"
         kept: list[Event] = []
         size = 0
         if path.exists():
             for line in path.read_bytes().splitlines(keepends=True):
-                event = _event(line)
-                if not line.endswith(b"\n") or event is None or isinstance(event, ENDINGS):
+                try:
+                    event = from_record(json.loads(line))
+                except (ValueError, AttributeError):
                     break
-                kept.append(event)
+                if not line.endswith(b"\n") or isinstance(event, ENDINGS):
+                    break
+                if event is not None:
+                    kept.append(event)
                 size += len(line)
             with writing(self.path), path.open("r+b") as file:
                 file.truncate(size)
@@ -191,12 +153,7 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise SearchFailed(
-            f"The run folder {path} could not be written.",
-            why=error.strerror or str(error),
-            fix="free some space or make the folder writable, then `pahq resume` this run; "
-            "what was decided so far is kept",
-        ) from error
+        raise unwritable(path, error) from error
 
 
 def create(config: RunConfig, *, out: Path | None = None) -> RunFolder:
@@ -275,30 +232,11 @@ def list_runs() -> list[RunFolder]:
     return sorted(folders, key=lambda folder: folder.path.stat().st_mtime, reverse=True)
 
 
-def check_not_running(folder: RunFolder) -> None:
-    """Refuse to touch a run that another process works on.
-
-    Raises:
-        UsageError: with the process id.
-    """
-    state = folder.state
-    if state is not None and not state.over and state.pid != os.getpid():
-        raise UsageError(
-            f"The run {folder.id} is in work.",
-            why=f"process {state.pid} writes it ({state.phase})",
-            fix="wait until it ends, or stop it first",
-        )
-
-
 def _known(record: dict[str, Any]) -> Event | None:
     try:
         return from_record(record)
     except ValueError:  # a field is missing: a damaged line is passed over
         return None
-
-
-def _event(line: bytes) -> Event | None:
-    return next((_known(record) for record in _parsed(line)), None)
 
 
 def _parsed(block: bytes) -> Iterator[dict[str, Any]]:

@@ -7,10 +7,9 @@ from typing import Any
 from pahq import catalog
 from pahq.discovery.events import EdgeTested, Event
 from pahq.engine.problem import NOTHING_CUT, cuts_of, everything_cut
-from pahq.engine.reference import ReferenceEvaluator
 from pahq.graph.circuit import FORMAT_VERSION, Circuit
 from pahq.precision.policy import RECIPES
-from pahq.runs.prepare import Baseline, Prepared, evaluators
+from pahq.runs.prepare import Baseline, Prepared
 
 NEAR = 1e-5  # two correct FP32 evaluators may disagree on an effect so close to the threshold
 
@@ -51,7 +50,7 @@ def measure(
     """Return the circuit with its damage filled in, and summary.json's content."""
     graph, config, policy = prepared.graph, prepared.config, prepared.policy
     cuts = cuts_of(graph, circuit.kept)
-    full, low = evaluators(prepared)
+    full, low = (prepared.full_forwards(p) for p in (RECIPES["fp32"], policy))
     damage, damage_under_policy = full.damage(cuts), low.damage(cuts)
     nothing, everything = full.damage(everything_cut(graph)), full.damage(NOTHING_CUT)
     gap = nothing - everything
@@ -98,6 +97,5 @@ def _held_out(prepared: Prepared, circuit: Circuit) -> float | None:
     prompts = prepared.held_out()
     if prompts is None:
         return None
-    problem = prepared.problem(RECIPES["fp32"], prompts)
-    evaluator = ReferenceEvaluator(problem, prepared.model.weights)
+    evaluator = prepared.full_forwards(RECIPES["fp32"], prompts=prompts)
     return evaluator.damage(cuts_of(prepared.graph, circuit.kept))

@@ -32,7 +32,8 @@ from pahq.discovery.events import Event, RunFailed, RunStarted, to_line
 from pahq.errors import PahqError
 from pahq.runs.config import make_config
 from pahq.runs.pace import Metronome, Pace
-from pahq.runs.store import RunFolder, State
+from pahq.runs.state import State
+from pahq.runs.store import RunFolder
 
 NICENESS = 5  # the page and the browser come first
 LAST_WORDS_SECONDS = 8.0  # how long a stopped run may take to write its circuit

@@ -6,7 +6,8 @@ import time
 from made_logs import made_log
 
 from pahq.discovery.events import EdgeTested, RunResumed, RunStopped, to_line
-from pahq.runs.store import RunFolder, State
+from pahq.runs.state import State
+from pahq.runs.store import RunFolder
 
 PACE = float(os.environ.get("PAHQ_MADE_PACE", "0.004"))  # seconds a decision
 

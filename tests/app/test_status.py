@@ -7,7 +7,7 @@ from made_logs import records, write_run
 from pahq.discovery.events import RunFailed, RunStopped, to_line
 from pahq.runs.client import Job
 from pahq.runs.config import RunConfig
-from pahq.runs.store import State
+from pahq.runs.state import State
 from pahq.viz.feed import Feed, feed_of
 from status import Status, settings_line, spoken_time, status_of, time_left
 

@@ -1,8 +1,6 @@
 """Whole runs on a small random model, and everything that may happen to them."""
 
 import json
-import os
-import time
 from pathlib import Path
 
 import pytest
@@ -23,9 +21,10 @@ from pahq.graph.circuit import read_circuit
 from pahq.runs import store
 from pahq.runs.config import make_config
 from pahq.runs.pipeline import Session
+from pahq.runs.state import work_on
 
 FILES = {"config.json", "environment.json", "events.jsonl", "state.json", "circuit.json",
-         "summary.json"}  # fmt: skip
+         "summary.json", ".lock"}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -132,8 +131,13 @@ def test_a_stopped_run_keeps_what_was_decided_and_goes_on(world, session):
     assert circuit.undecided
     assert circuit.undecided <= circuit.kept
     assert stopped.summary["edges_decided"] == circuit.graph.edge_count - len(circuit.undecided)
+    before = stopped.summary
     session.run(stopped)
     assert stopped.summary["status"] == "finished"
+    # What the first process did counts too.
+    assert stopped.summary["evaluations"] > before["evaluations"] > 0
+    assert stopped.summary["evaluations"] >= stopped.summary["tests_run"]
+    assert stopped.summary["peak_bytes"] >= before["peak_bytes"]
     assert any(isinstance(event, RunResumed) for event in stopped.events())
     assert text(stopped, "circuit.json") == text(whole, "circuit.json")
 
@@ -288,9 +292,23 @@ def test_an_error_of_ours_inside_torch_is_one_message_too(world, session, monkey
         session.run(folder)
 
 
+def test_with_the_bridge_engine_nothing_comes_from_our_own_forward(world, session, monkeypatch):
+    from pahq.engine.reference import ReferenceEvaluator
+
+    ours = session.start(settings(world, engine="reference")).summary
+
+    def refuse(*_):
+        raise AssertionError("the reference engine was asked")
+
+    monkeypatch.setattr(ReferenceEvaluator, "__init__", refuse)
+    theirs = Session().start(settings(world, engine="bridge")).summary
+    for name, value in ours.items():
+        if name.startswith("damage") or name in ("noise_floor", "noise_floor_kl", "task_score"):
+            assert theirs[name] == pytest.approx(value, abs=1e-5), name
+
+
 def test_a_run_in_work_is_not_touched(world, session):
     folder = store.create(settings(world))
-    state = store.State(os.getppid(), time.time(), "searching")
-    folder.write_json("state.json", vars(state))
-    with pytest.raises(UsageError, match="in work"):
+    with work_on(folder.path, None), pytest.raises(UsageError, match="in work"):
         session.run(folder)
+    assert session.run(folder)["status"] == "finished"

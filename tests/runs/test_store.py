@@ -1,15 +1,12 @@
 import json
-import os
-import time
-from pathlib import Path
 
 import pytest
 
 from pahq.discovery.events import EdgeTested, ReceiverStarted, RunStopped, to_line
-from pahq.errors import BadRunFolder, SearchFailed, UsageError
+from pahq.errors import BadRunFolder, SearchFailed
 from pahq.runs import store
 from pahq.runs.config import make_config
-from pahq.runs.store import RunFolder, State
+from pahq.runs.store import RunFolder
 
 CONFIG = make_config(model="tiny-gpt", task="ioi", threshold=0.01)
 STARTED = ReceiverStarted("logits")
@@ -58,32 +55,28 @@ def test_an_interrupted_log_is_cut_after_the_last_newline(tmp_path):
     assert (folder.path / "events.jsonl").read_text().endswith("}\n")
 
 
+def test_a_damaged_line_ends_what_can_be_relied_on(tmp_path):
+    folder = store.create(CONFIG, out=tmp_path / "run")
+    later = to_line(TESTED, t=1.0)
+    with_events(folder, STARTED, TESTED, tail='{"type": "edge_tes\n' + later)
+    assert folder.cut_events() == [STARTED, TESTED]
+    assert folder.events() == [STARTED, TESTED]
+
+
+def test_an_event_of_a_newer_version_stays_where_it_is(tmp_path):
+    folder = store.create(CONFIG, out=tmp_path / "run")
+    tail = '{"type": "prefetched", "t": 0.1}\n' + to_line(TESTED, t=1.0)
+    with_events(folder, STARTED, tail=tail + '{"half')
+    assert folder.cut_events() == [STARTED, TESTED]
+    assert (folder.path / "events.jsonl").read_text().endswith(tail)
+
+
 def test_an_ending_is_cut_too_so_that_a_stopped_run_can_go_on(tmp_path):
     folder = store.create(CONFIG, out=tmp_path / "run")
     with_events(folder, STARTED, TESTED, RunStopped(1))
     assert folder.ended
     assert folder.cut_events() == [STARTED, TESTED]
     assert not folder.ended
-
-
-def test_a_dead_process_holds_no_lock(tmp_path):
-    folder = store.create(CONFIG, out=tmp_path / "run")
-    now = time.time()
-    pid_max = int(Path("/proc/sys/kernel/pid_max").read_text())
-    assert State(pid_max, now, "searching").over
-    # A process that was born after the heartbeat only has the same number.
-    assert State(os.getpid(), 0.0, "searching").over
-    assert not State(os.getpid(), now, "searching").over
-    folder.write_json("state.json", vars(State(os.getppid(), now, "searching")))
-    with pytest.raises(UsageError, match="is in work"):
-        store.check_not_running(folder)
-
-
-def test_a_live_process_that_does_not_write_is_stale():
-    init = 1  # a process older than its heartbeat
-    assert State(init, time.time() - 11, "searching").stale
-    assert not State(init, time.time(), "searching").stale
-    assert not State(init, time.time() - 11, "finished").stale
 
 
 def test_a_file_is_replaced_as_a_whole(tmp_path):
