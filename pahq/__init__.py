@@ -1,6 +1,7 @@
 """pahq: find the circuit that does a task inside a transformer, exactly and fast.
 
-``run`` searches, ``load`` opens a run that was made before. Importing pahq does not import torch.
+``run`` searches, ``resume`` goes on with a search that was interrupted, ``load`` opens a run.
+Importing pahq does not import torch.
 """
 
 import os
@@ -9,7 +10,7 @@ import os
 # small product waits for a sibling that is not running. Must be set before torch is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-from pahq.library import Run, load, run
+from pahq.library import Run, load, resume, run
 
-__all__ = ["Run", "load", "run"]
+__all__ = ["Run", "load", "resume", "run"]
 __version__ = "0.1.0"

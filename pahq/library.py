@@ -1,6 +1,7 @@
 """pahq from Python: ``run`` makes a run, ``load`` opens one. torch is imported when needed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from pahq.runs.config import RunConfig, make_config
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
+    from pahq.models.loading import LoadedModel
     from pahq.runs.pipeline import Session
 
 _session: "Session | None" = None  # keeps the model used last between calls of ``run``
@@ -84,7 +86,9 @@ def run(
     """Search for the circuit of ``task`` in ``model`` and return the finished run.
 
     Args:
-        model: a model's name, a directory in the Hugging Face layout, or a TransformerBridge.
+        model: a model's name, a directory in the Hugging Face layout, or a TransformerBridge. A
+            bridge is given back as it was. Its runs go on with ``pahq.resume(path, model=...)``:
+            `pahq resume` cannot know where it came from.
         task: a task's name or a task file.
         threshold: an edge whose effect is below it is removed, in the metric's unit.
         out: the run's folder; by default a new one in the user's data folder.
@@ -101,19 +105,37 @@ def run(
         >>> found = pahq.run(model="tiny-gpt", task="ioi", threshold=0.01)  # doctest: +SKIP
         >>> found.circuit.edges()  # doctest: +SKIP
     """
-    global _session
-    from pahq.models.loading import wrap_bridge
-    from pahq.runs.pipeline import Session, find_device
-
-    named = isinstance(model, str | Path)
-    name = str(model) if named else str(model.cfg.model_name)
-    config = make_config(model=name, task=task, threshold=threshold, **settings)
+    config = make_config(model=_name_of(model), task=task, threshold=threshold, **settings)
     target = Path(out) if out is not None else None
-    _session = _session or Session()
-    loaded = None if named else wrap_bridge(model, device=find_device(config.device))
-    folder = _session.start(
-        config, out=target, model=loaded, on_event=on_event, on_notice=on_notice
-    )
+    with _loaded(model, config) as (session, loaded):
+        folder = session.start(
+            config, out=target, model=loaded, on_event=on_event, on_notice=on_notice
+        )
+    return Run(folder)
+
+
+def resume(
+    path: str | Path,
+    *,
+    model: Any = None,
+    on_event: Callable[[Event, float], None] | None = None,
+) -> Run:
+    """Go on with a run that was stopped or interrupted, and return it finished.
+
+    Args:
+        path: the run's folder or its id.
+        model: the TransformerBridge, where the run was made with one.
+        on_event: called with each new event and its time in seconds of search.
+
+    Raises:
+        PahqError: if there is no such run, another process works on it, or the model is not the
+            one it was made with.
+    """
+    folder = store.find_run(path)
+    config = folder.config
+    with _loaded(config.model if model is None else model, config) as (session, loaded):
+        prepared = None if loaded is None else session.prepare(config, loaded)
+        session.run(folder, prepared=prepared, on_event=on_event)
     return Run(folder)
 
 
@@ -124,3 +146,23 @@ def load(path: str | Path) -> Run:
         BadRunFolder: if there is none.
     """
     return Run(store.find_run(path))
+
+
+def _name_of(model: Any) -> str:
+    return str(model) if isinstance(model, str | Path) else str(model.cfg.model_name)
+
+
+@contextmanager
+def _loaded(model: Any, config: RunConfig) -> "Iterator[tuple[Session, LoadedModel | None]]":
+    """Give the session, and a bridge that was handed in in the form that the session wants."""
+    global _session
+    from pahq.models.loading import borrow_bridge
+    from pahq.runs.pipeline import Session, find_device
+
+    _session = _session or Session()
+    if isinstance(model, str | Path):
+        yield _session, None
+    else:
+        device = None if config.device == "auto" else find_device(config.device)
+        with borrow_bridge(model, device=device) as loaded:
+            yield _session, loaded

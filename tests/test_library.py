@@ -7,8 +7,10 @@ import pytest
 import torch
 
 import pahq
-from pahq.errors import BadRunFolder, BadThreshold
+from pahq.errors import BadRunFolder, BadThreshold, UsageError
 from pahq.models.loading import load_model
+from pahq.runs import store
+from tests.random_models import Recipe, random_bridge
 
 
 def test_run_returns_the_circuit_its_events_and_its_summary():
@@ -28,6 +30,39 @@ def test_a_bridge_that_is_loaded_already_can_be_searched():
     run = pahq.run(model=loaded.bridge, task="task.json", threshold=0.05)
     assert run.config.model == "attn-2l"
     assert run.summary["status"] == "finished"
+
+
+def test_a_bridge_is_given_back_as_it_was():
+    bridge = random_bridge(Recipe(layers=1, heads=2, family="gpt2"))
+    bridge.train().requires_grad_(True)
+    bridge.set_use_attn_in(True)
+    Path("task.json").write_text(
+        json.dumps({"prompts": [{"clean": [1, 2, 3], "corrupt": [1, 4, 3], "answers": [5]}]})
+    )
+    for engine in ("fast", "bridge"):
+        pahq.run(model=bridge, task="task.json", threshold=0.05, engine=engine)
+        assert bridge.training
+        assert all(parameter.requires_grad for parameter in bridge.parameters())
+        assert bridge.cfg.use_attn_in
+        assert not bridge.cfg.use_attn_result
+        assert not bridge.cfg.use_split_qkv_input
+
+
+def test_a_run_of_a_bridge_goes_on_with_it():
+    bridge = random_bridge(Recipe(layers=1, heads=2, family="gpt2"))
+    Path("task.json").write_text(
+        json.dumps({"prompts": [{"clean": [1, 2, 3], "corrupt": [1, 4, 3], "answers": [5]}]})
+    )
+    whole = pahq.run(model=bridge, task="task.json", threshold=1e-4)
+    log = (whole.path / "events.jsonl").read_bytes()
+    cut = store.create(whole.config, out=Path("cut"))
+    (cut.path / "events.jsonl").write_bytes(log[: len(log) // 2])
+    assert pahq.resume("cut", model=bridge).circuit.kept == whole.circuit.kept
+    other = random_bridge(Recipe(layers=1, heads=2, family="gpt2", seed=9))
+    cut = store.create(whole.config, out=Path("other"))
+    (cut.path / "events.jsonl").write_bytes(log[: len(log) // 2])
+    with pytest.raises(UsageError, match="model changed"):
+        pahq.resume("other", model=other)
 
 
 @pytest.fixture(autouse=True)

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from pahq.tokenizer import Tokenizer
 
 NATIVE_TYPE = "pahq-attn-only"
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
+HOOK_FLAGS = ("use_attn_in", "use_attn_result", "use_split_qkv_input")  # of a TransformerBridge
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,25 +61,46 @@ def load_model(name: str, *, device: torch.device) -> LoadedModel:
     return _loaded(name, bridge, device, Tokenizer.from_directory(path), _hash_files(path))
 
 
-def wrap_bridge(bridge: Any, *, device: torch.device) -> LoadedModel:
-    """Use a TransformerBridge that the caller has already loaded."""
+@contextlib.contextmanager
+def borrow_bridge(bridge: Any, *, device: torch.device | None) -> Iterator[LoadedModel]:
+    """Use a TransformerBridge that the caller has already loaded, and give it back as it was.
+
+    Args:
+        bridge: the model.
+        device: where to compute; None for where it is. A bridge that must move stays there.
+    """
     digest = hashlib.sha256()
     for key, tensor in sorted(bridge.state_dict().items()):
         digest.update(key.encode())
         digest.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
     fast = getattr(getattr(bridge, "tokenizer", None), "backend_tokenizer", None)
     tokenizer = Tokenizer(fast, bos=bridge.tokenizer.bos_token) if fast is not None else None
-    return _loaded(str(bridge.cfg.model_name), bridge, device, tokenizer, digest.hexdigest())
+    training = [module for module in bridge.modules() if module.training]
+    flags = {name: bool(getattr(bridge.cfg, name, False)) for name in HOOK_FLAGS}
+    try:
+        if flags["use_attn_in"]:
+            bridge.set_use_attn_in(False)  # excludes split inputs
+        name = str(bridge.cfg.model_name)
+        yield _loaded(name, bridge, device, tokenizer, digest.hexdigest())
+    finally:
+        for name in sorted(flags, key=flags.__getitem__):  # what excludes another goes off first
+            if bool(getattr(bridge.cfg, name, False)) != flags[name]:
+                getattr(bridge, f"set_{name}")(flags[name])
+        for module in training:
+            module.training = True
 
 
 def _loaded(
-    name: str, bridge: Any, device: torch.device, tokenizer: Tokenizer | None, digest: str
+    name: str,
+    bridge: Any,
+    device: torch.device | None,
+    tokenizer: Tokenizer | None,
+    digest: str,
 ) -> LoadedModel:
-    if next(bridge.parameters()).device != device:
+    if device is not None and next(bridge.parameters()).device != device:
         with contextlib.redirect_stdout(None):  # it announces the move on stdout
             bridge.to(device)
     bridge.eval()
-    bridge.requires_grad_(False)
     return LoadedModel(name, bridge, take_weights(bridge), tokenizer, digest)
 
 

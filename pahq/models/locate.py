@@ -49,3 +49,9 @@ def find_tokenizer(name: str) -> Tokenizer:
             fix="name a shipped model or a directory with a tokenizer.json",
         )
     return tokenizer
+
+
+def version(path: Path) -> tuple[tuple[str, int, int], ...]:
+    """Return what changes when a model's files are written anew: names, sizes and times."""
+    stats = ((file.name, file.stat()) for file in sorted(path.iterdir()))
+    return tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats)

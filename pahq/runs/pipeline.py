@@ -22,6 +22,7 @@ from pahq.discovery.events import (
 )
 from pahq.errors import PahqError, SearchFailed, UsageError
 from pahq.models.loading import LoadedModel, load_model
+from pahq.models.locate import find_directory, version
 from pahq.precision.policy import RECIPES
 from pahq.runs.config import RunConfig
 from pahq.runs.environment import available_cores, environment
@@ -43,7 +44,7 @@ class Session:
 
     def __init__(self) -> None:
         self._model: LoadedModel | None = None
-        self._key: tuple[str, str] | None = None
+        self._key: tuple[Any, ...] | None = None
         self._baseline_bytes: int | None = None
         self._prepared: Prepared | None = None  # the settings prepared last: check, then run
         self._prepared_for: tuple[dict[str, Any], str] | None = None
@@ -63,7 +64,8 @@ class Session:
             PahqError: if it cannot be loaded.
         """
         self.warm()
-        key = (name, device)
+        path = find_directory(name)
+        key = (name, device, version(path) if path is not None else ())
         if self._model is None or self._key != key:
             self._model = self._prepared = None  # let go of the old one first: two may not fit
             self._model, self._key = load_model(name, device=find_device(device)), key

@@ -1,6 +1,8 @@
 """Whole runs on a small random model, and everything that may happen to them."""
 
 import json
+import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -158,6 +160,15 @@ def test_a_resume_on_another_model_is_refused(world, session, tmp_path):
     folder.write_text("config.json", changed.as_json())
     with pytest.raises(UsageError, match="model changed"):
         session.run(folder)
+
+
+def test_a_model_that_was_written_anew_is_loaded_anew(world, session, tmp_path):
+    copy = shutil.copytree(world / "model", tmp_path / "copy")
+    first = session.load(str(copy))
+    assert session.load(str(copy)) is first
+    time.sleep(0.01)
+    (copy / "model.safetensors").touch()
+    assert session.load(str(copy)) is not first
 
 
 def test_a_resume_on_other_prompts_is_refused(world, session):
