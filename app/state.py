@@ -19,6 +19,7 @@ from pahq.runs.client import SESSION, Job, WorkerClient
 from pahq.runs.config import RunConfig, check_threshold, knobs, make_config
 from pahq.runs.pace import Pace
 from pahq.runs.store import RunFolder
+from pahq.tasks.source import USUAL_COUNT
 from status import Status, status_of
 
 SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # a run's id is a name, never a path
@@ -85,7 +86,9 @@ def _from_config(config: RunConfig) -> dict[str, Any]:
     values |= {"task": config.task} if known else {"task": choices.FILE, "task_path": config.task}
     values |= _tau(config.threshold) | _policy(config.policy)
     same = [name for name in advanced() if name not in OF_THE_MACHINE]
-    return values | {f"knob_{name}": getattr(config, name) for name in same}
+    values |= {f"knob_{name}": getattr(config, name) for name in same}
+    # A file chosen next would be cut to what is merely the usual number of a named task.
+    return values | ({"knob_examples": None} if known and config.examples == USUAL_COUNT else {})
 
 
 def _policy(name: str) -> dict[str, Any]:

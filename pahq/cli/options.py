@@ -46,11 +46,15 @@ def config_from(settings: dict[str, Any], file: Path | None) -> RunConfig:
         UsageError: if a setting is missing or cannot be used.
     """
     if file is not None:
+        from pahq.tasks.source import is_file
+
         base = read_config(file).model_dump()
         if settings.keys() & {"model"}:
             base["model_hash"] = None
         if settings.keys() & {"model", "task", "examples", "seed"}:
             base["task_hash"] = None
+        if "task" in settings and (is_file(base["task"]) or is_file(settings["task"])):
+            base["examples"] = None  # the number was that of another file's rows
         if "policy" in settings:
             base["policy_recipe"] = None
         return make_config(**{**base, **settings})

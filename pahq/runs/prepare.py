@@ -21,7 +21,7 @@ from pahq.metrics import Metric, check_answers, find_metric, kl
 from pahq.models.loading import LoadedModel
 from pahq.models.locate import find_directory
 from pahq.precision.policy import RECIPES, Policy, check_fits, find_policy, from_dict
-from pahq.runs.config import RunConfig
+from pahq.runs.config import MOST_EXAMPLES, RunConfig
 from pahq.tasks.base import HELD_OUT_SEED, EncodedPair
 from pahq.tasks.batches import PromptBatch, batches
 from pahq.tasks.files import load_file
@@ -209,7 +209,7 @@ def read_pairs(config: RunConfig, model: LoadedModel) -> tuple[EncodedPair, ...]
     Raises:
         UsageError: if there is no such task or its prompts do not fit the model.
     """
-    return read_task(
+    pairs = read_task(
         config.task,
         count=config.examples,
         seed=config.seed,
@@ -218,6 +218,13 @@ def read_pairs(config: RunConfig, model: LoadedModel) -> tuple[EncodedPair, ...]
         context=model.weights.context,
         patched=config.ablation == "corrupt",
     )
+    if len(pairs) > MOST_EXAMPLES:
+        raise UsageError(
+            f"{Path(config.task).name} has {len(pairs):,} rows.",
+            why=f"a run takes at most {MOST_EXAMPLES:,}",
+            fix="take the first ones with --examples, or split the file",
+        )
+    return pairs
 
 
 def batch_size(config: RunConfig) -> int:

@@ -18,7 +18,7 @@ class PromptPair:
 
     Attributes:
         clean: text, or token ids used exactly as given.
-        corrupt: the twin: same length, at least one token differs.
+        corrupt: the twin: same length, and different where the answer can see it.
         answers: tokens that complete ``clean`` rightly; may be empty.
         wrong: tokens that complete it wrongly; may be empty.
         positions: where the answer is read, negative from the end; the last token by default.
@@ -43,7 +43,7 @@ class Target:
 
 @dataclass(frozen=True)
 class EncodedPair:
-    """A pair as token ids; ``clean`` and ``corrupt`` have one length and differ."""
+    """A pair as token ids; ``clean`` and ``corrupt`` have one length."""
 
     clean: tuple[int, ...]
     corrupt: tuple[int, ...]
@@ -100,6 +100,7 @@ def encode(
     context: int,
     source: str = "task",
     prepend_bos: bool = False,
+    patched: bool = True,
 ) -> tuple[EncodedPair, ...]:
     """Turn authored pairs into token ids and check every row.
 
@@ -110,16 +111,22 @@ def encode(
         context: longest prompt the model takes, in tokens.
         source: what the rows come from, for messages.
         prepend_bos: put the begin-of-text token before both texts.
+        patched: a cut edge carries its value from the corrupt prompt, so the twins must differ
+            where the answer can see it; under zero and mean ablation they need not.
 
     Raises:
         BadTaskFile: naming the row, for unequal or too great length, unknown or several-token
             answers, a position outside the prompt.
-        NothingToExplain: if clean and corrupt are the same.
+        NothingToExplain: naming the row, if its twins do not differ up to the last position read.
     """
-    return tuple(
-        _encode_row(_Row(source, number, tokenizer, vocabulary, context, prepend_bos), pair)
-        for number, pair in enumerate(pairs, start=1)
-    )
+    encoded = []
+    for number, pair in enumerate(pairs, start=1):
+        row = _Row(source, number, tokenizer, vocabulary, context, prepend_bos)
+        found = _encode_row(row, pair)
+        if patched:
+            _check_differs(row, found)
+        encoded.append(found)
+    return tuple(encoded)
 
 
 @dataclass(frozen=True)
@@ -142,11 +149,11 @@ class _Row:
 
 def _encode_row(row: _Row, pair: PromptPair) -> EncodedPair:
     clean, corrupt = _ids(row, "clean", pair.clean), _ids(row, "corrupt", pair.corrupt)
-    both = f"clean   {row.show(clean)}\n       corrupt {row.show(corrupt)}"
     if len(clean) != len(corrupt):
         raise row.bad(
             f"the clean prompt has {len(clean)} tokens, the corrupt one {len(corrupt)}.",
-            why=f"values are patched position by position\n       {both}",
+            why="values are patched position by position\n       "
+            f"{_side_by_side(row, clean, corrupt)}",
             fix="choose a twin with the same number of tokens",
         )
     if not clean:
@@ -157,13 +164,27 @@ def _encode_row(row: _Row, pair: PromptPair) -> EncodedPair:
             why=f"the model reads at most {row.context}",
             fix="shorten the prompt or choose a model with a longer context",
         )
-    if clean == corrupt:
-        raise NothingToExplain(
-            f"{row.source}, row {row.number}: clean and corrupt prompt are identical.",
-            why=f"patching would change nothing, so every edge would be cut\n       {both}",
-            fix="change the one fact that the answer depends on, or drop this row",
-        )
     return EncodedPair(clean, corrupt, _targets(row, pair, clean))
+
+
+def _check_differs(row: _Row, pair: EncodedPair) -> None:
+    last = max(target.position for target in pair.targets)
+    if pair.clean[: last + 1] != pair.corrupt[: last + 1]:
+        return
+    whole = pair.clean == pair.corrupt
+    upto = "" if whole else f" up to token {last}, the last one whose prediction counts"
+    later = "" if whole else "no token sees what comes after it, so "
+    raise NothingToExplain(
+        f"{row.source}, row {row.number}: clean and corrupt prompt are identical{upto}.",
+        why=f"{later}patching would change nothing and every edge would be cut\n       "
+        f"{_side_by_side(row, pair.clean, pair.corrupt)}",
+        fix="change the fact that the answer depends on, drop this row, or ablate with zero or "
+        "mean instead",
+    )
+
+
+def _side_by_side(row: _Row, clean: Sequence[int], corrupt: Sequence[int]) -> str:
+    return f"clean   {row.show(clean)}\n       corrupt {row.show(corrupt)}"
 
 
 def _ids(row: _Row, field: str, text: Text) -> tuple[int, ...]:

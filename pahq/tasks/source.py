@@ -10,6 +10,8 @@ from pahq.tasks.base import EncodedPair, PromptPair, Task, encode, examples
 from pahq.tasks.files import load_file
 from pahq.tokenizer import Tokenizer
 
+USUAL_COUNT = 50  # pairs of a named task, which has no end
+
 
 def find_task(name: str) -> Task:
     """Return the built-in task called ``name``.
@@ -29,13 +31,23 @@ def is_file(task: str) -> bool:
 def read_task(
     task: str,
     *,
-    count: int,
+    count: int | None,
     seed: int,
     tokenizer: Tokenizer | None,
     vocabulary: int,
     context: int,
+    patched: bool = True,
 ) -> tuple[EncodedPair, ...]:
     """Return the first ``count`` pairs of a task or a task file, checked row by row.
+
+    Args:
+        task: a task's name or a file.
+        count: None for all rows of a file, or ``USUAL_COUNT`` pairs of a named task.
+        seed: which pairs of a named task.
+        tokenizer: None if the model has none.
+        vocabulary: number of tokens the model knows.
+        context: longest prompt the model takes, in tokens.
+        patched: as for ``encode``.
 
     Raises:
         UsageError: if there is no such task, or its prompts do not fit the model.
@@ -48,11 +60,12 @@ def read_task(
         context=context,
         source=source,
         prepend_bos=prepend_bos,
+        patched=patched,
     )
 
 
 def _authored(
-    task: str, count: int, seed: int, tokenizer: Tokenizer | None
+    task: str, count: int | None, seed: int, tokenizer: Tokenizer | None
 ) -> tuple[Sequence[PromptPair], str, bool]:
     if is_file(task):
         file = load_file(Path(task))
@@ -64,5 +77,6 @@ def _authored(
             why="its directory holds no tokenizer.json",
             fix="add the tokenizer's files, or use a task file with token ids",
         )
-    pairs = [pair for _, pair in examples(source, count, seed=seed, tokenizer=tokenizer)]
+    wanted = USUAL_COUNT if count is None else count
+    pairs = [pair for _, pair in examples(source, wanted, seed=seed, tokenizer=tokenizer)]
     return pairs, task, False

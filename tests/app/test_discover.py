@@ -8,6 +8,7 @@ import pytest
 from made_logs import write_run
 from streamlit.testing.v1 import AppTest
 
+import choices
 from pahq.paths import runs_dir
 from pahq.runs import store
 from pahq.runs.config import RunConfig, knobs
@@ -83,6 +84,19 @@ def test_a_recording_can_be_computed_with_its_own_settings(page, fake, home):
     assert (again.model, again.task, again.threshold) == ("hand-induction", "induction", 0.3)
     assert again.policy == "rtn-int8"
     assert again.threads is None  # that was the other machine's
+
+
+@pytest.mark.parametrize(("recorded", "asked"), [(50, None), (20, 20)])
+def test_a_file_is_not_cut_to_the_usual_number_of_a_recording(
+    page, home, recorded, asked, tmp_path
+):
+    config = RunConfig(model="tiny-gpt", task="ioi", threshold=0.3, examples=recorded)
+    (home / "recordings" / "made-ioi" / "config.json").write_text(config.as_json())
+    (tmp_path / "mine.json").write_text('{"prompts": [{"clean": [1, 2], "corrupt": [2, 2]}]}')
+    page.run()
+    set_up(page, task=choices.FILE, task_path=str(tmp_path / "mine.json"))
+    page.button("run").click().run()
+    assert only_run(page).config.examples == asked
 
 
 def test_without_any_recording_the_page_says_what_to_do(page, home):

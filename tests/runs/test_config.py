@@ -54,5 +54,11 @@ def test_a_file_that_is_no_config_is_refused(tmp_path, text, why):
         read_config(path)
 
 
+def test_a_config_of_an_earlier_version_with_its_number_of_examples_loads(tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({**GOOD, "format_version": 1, "examples": 50}))
+    assert read_config(path).examples == 50
+
+
 def test_every_knob_says_what_it_does():
     assert all(field.description for field in knobs().values())

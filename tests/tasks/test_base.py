@@ -84,9 +84,31 @@ def test_an_answer_of_several_tokens_is_refused_with_its_pieces(word_level):
     assert "[' Mary', ' is']" in error.value.why
 
 
-def test_twins_that_are_the_same_explain_nothing():
-    with pytest.raises(NothingToExplain, match="row 1"):
-        ids(PromptPair((1, 2), (1, 2)))
+DIFFERENT = PromptPair((1, 2, 3), (1, 4, 3))
+
+
+@pytest.mark.parametrize(
+    ("pairs", "said"),
+    [
+        ([PromptPair((1, 2), (1, 2))], "row 1: clean and corrupt prompt are identical."),
+        ([DIFFERENT, PromptPair((1, 2), (1, 2))], "row 2: clean and corrupt prompt are identical."),
+        ([PromptPair((1, 2, 3), (1, 2, 4), positions=(1,))], "row 1: .* up to token 1"),
+        ([DIFFERENT, PromptPair((1, 2, 3), (1, 2, 4), positions=(0, 1))], "row 2: .* to token 1"),
+    ],
+    ids=["all rows", "one row", "later than read", "later than the last read"],
+)
+def test_twins_that_differ_nowhere_the_answer_can_see_explain_nothing(pairs, said):
+    with pytest.raises(NothingToExplain, match=said):
+        ids(*pairs)
+
+
+def test_twins_need_to_differ_before_one_of_the_positions_only():
+    assert ids(PromptPair((1, 2, 3, 4), (1, 2, 5, 4), positions=(0, 2)))
+
+
+def test_where_no_corrupt_value_is_used_twins_may_be_the_same():
+    (row,) = ids(PromptPair((1, 2), (1, 2)), patched=False)
+    assert row.clean == row.corrupt
 
 
 def test_an_examples_randomness_depends_on_task_seed_and_index():

@@ -1,0 +1,66 @@
+"""From settings to a search that can start: what is counted, filled in and refused."""
+
+import json
+
+import pytest
+
+from pahq.errors import NothingToExplain, UsageError
+from pahq.runs.config import make_config
+from pahq.runs.pipeline import Session
+
+SAME = {"clean": [1, 2, 3, 1], "corrupt": [1, 2, 3, 1], "answers": [2]}
+OTHER = {**SAME, "corrupt": [4, 2, 3, 4]}
+
+
+@pytest.fixture(scope="module")
+def session():
+    return Session()
+
+
+@pytest.fixture
+def prepared(session, tmp_path):
+    """Return a function that prepares a run of hand-induction on a file with these rows."""
+
+    def prepare(rows, **changes):
+        path = tmp_path / "mine.json"
+        path.write_text(json.dumps({"prompts": rows}))
+        named = {"model": "hand-induction", "task": str(path), "threshold": 0.01, "threads": 1}
+        return session.prepare(make_config(**{**named, **changes}))
+
+    return prepare
+
+
+@pytest.mark.parametrize(
+    ("examples", "taken"), [(None, 60), (7, 7), (100, 60)], ids=["all", "first", "more"]
+)
+def test_a_files_rows_are_all_taken_and_counted(prepared, examples, taken):
+    ready = prepared([OTHER] * 60, examples=examples)
+    assert len(ready.pairs) == ready.config.examples == taken
+
+
+def test_a_named_task_has_fifty_examples_unless_said_otherwise(prepared):
+    assert prepared([OTHER], task="induction").config.examples == 50
+    assert prepared([OTHER], task="induction", examples=3).config.examples == 3
+
+
+def test_a_file_with_more_rows_than_a_run_takes_is_refused(prepared, monkeypatch):
+    monkeypatch.setattr("pahq.runs.prepare.MOST_EXAMPLES", 5)
+    assert len(prepared([OTHER] * 5).pairs) == 5
+    with pytest.raises(UsageError, match=r"(?s)mine\.json has 6 rows.*at most 5.*--examples"):
+        prepared([OTHER] * 6)
+
+
+@pytest.mark.parametrize("rows", [[SAME, SAME], [OTHER, SAME]], ids=["all", "some"])
+def test_twins_that_are_the_same_are_refused_by_their_row(prepared, rows):
+    with pytest.raises(NothingToExplain, match=rf"mine\.json, row {1 + rows.index(SAME)}:"):
+        prepared(rows)
+
+
+@pytest.mark.parametrize("engine", ["fast", "reference", "bridge"])
+@pytest.mark.parametrize("ablation", ["zero", "mean"])
+def test_without_corrupt_values_twins_may_be_the_same(prepared, engine, ablation):
+    another = {"clean": [5, 6, 7, 5], "corrupt": [5, 6, 7, 5], "answers": [6]}
+    ready = prepared([SAME, another], engine=engine, ablation=ablation)
+    receiver = ready.graph.receivers[0]
+    kept, cut = ready.evaluator().damages(receiver, [[], list(ready.graph.senders_to(receiver))])
+    assert cut > kept + 0.1
