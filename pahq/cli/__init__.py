@@ -3,17 +3,18 @@
 import os
 import subprocess
 import sys
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 from pahq.cli import catalogs, runs
+from pahq.cli.usage import Commands, WrongUsage, explained
 from pahq.errors import PahqError
 from pahq.paths import part
 
 app = typer.Typer(
+    cls=Commands,
     help="Find the circuit that does a task inside a transformer.",
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
 )
@@ -33,13 +34,20 @@ def open_app(
 def main() -> None:
     """Run the command line; a mistake gets one message, never a traceback."""
     try:
-        app()
+        arguments = sys.argv[1:] or ["--help"]
+        sys.exit(app(arguments, prog_name="pahq", standalone_mode=False))
+    except WrongUsage as error:
+        _refuse(explained(error))
     except PahqError as error:
-        print(f"pahq: {error}", file=sys.stderr)
-        sys.exit(error.exit_status)
+        _refuse(error)
     except KeyboardInterrupt:
         print("pahq: interrupted", file=sys.stderr)
         sys.exit(runs.INTERRUPTED)
     except BrokenPipeError:  # `pahq show ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+
+
+def _refuse(error: PahqError) -> NoReturn:
+    print(f"pahq: {error}", file=sys.stderr)
+    sys.exit(error.exit_status)

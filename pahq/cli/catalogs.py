@@ -10,6 +10,7 @@ from rich.table import Table
 
 from pahq import catalog
 from pahq.catalog import Entry
+from pahq.cli.usage import Commands
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -24,7 +25,9 @@ def add_to(app: typer.Typer) -> None:
         ("formats", catalog.FORMATS, "Number formats."),
     ):
         app.command(name, help=what)(_lister(entries))
-    tasks = typer.Typer(help="Tasks, and examples of their prompts.", no_args_is_help=False)
+    tasks = typer.Typer(
+        cls=Commands, help="Tasks, and examples of their prompts.", no_args_is_help=False
+    )
     tasks.callback(invoke_without_command=True)(_list_tasks)
     tasks.command("show")(show_task)
     app.add_typer(tasks, name="tasks")
@@ -47,7 +50,7 @@ _list_tasks.__annotations__["context"] = typer.Context
 
 
 def show_task(
-    name: Annotated[str, typer.Argument(help="Name of the task, or a task file.")],
+    name: Annotated[str, typer.Argument(metavar="TASK", help="A task's name, or a task file.")],
     model: Annotated[str, typer.Option(help="Whose tokenizer to use.")] = "tiny-gpt",
     examples: Annotated[int, typer.Option(min=1, help="Number of prompt pairs.")] = 3,
     seed: Annotated[int, typer.Option(min=0, help="Which pairs are drawn.")] = 0,

@@ -1,15 +1,17 @@
 """Flags from the fields of ``RunConfig``: a new knob is a new flag without a line here."""
 
+import functools
 import inspect
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from types import NoneType
+from typing import Annotated, Any, get_args
 
 import typer
 
 from pahq import catalog
 from pahq.errors import UsageError
-from pahq.runs.config import RunConfig, knobs, make_config, read_config
+from pahq.runs.config import RunConfig, knobs, make_config, read_settings
 
 
 def with_knobs(command: Callable[..., None]) -> Callable[..., None]:
@@ -26,21 +28,23 @@ def with_knobs(command: Callable[..., None]) -> Callable[..., None]:
             name,
             inspect.Parameter.KEYWORD_ONLY,
             default=None,
-            annotation=Annotated[_type_of(name), typer.Option(_flag(name), help=_help(field))],
+            annotation=Annotated[
+                _type_of(name),
+                typer.Option(_flag(name), metavar=_metavar(name), help=_help(field)),
+            ],
         )
         for name, field in knobs().items()
     ]
     own = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own]
     parameters = [*flags, *own]
-    wrapped.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    wrapped.__annotations__ = {p.name: p.annotation for p in parameters}
-    wrapped.__doc__ = command.__doc__
-    wrapped.__name__ = command.__name__
-    return wrapped
+    made: Any = functools.update_wrapper(wrapped, command, assigned=("__doc__", "__name__"))
+    made.__signature__ = inspect.Signature(parameters)
+    made.__annotations__ = {p.name: p.annotation for p in parameters}
+    return made
 
 
 def config_from(settings: dict[str, Any], file: Path | None) -> RunConfig:
-    """Return the config of a file with the flags used on top, or of the flags alone.
+    """Return the settings of a file with the flags used on top, or of the flags alone.
 
     Raises:
         UsageError: if a setting is missing or cannot be used.
@@ -48,16 +52,17 @@ def config_from(settings: dict[str, Any], file: Path | None) -> RunConfig:
     if file is not None:
         from pahq.tasks.source import is_file
 
-        base = read_config(file).model_dump()
+        base = read_settings(file)
         if settings.keys() & {"model"}:
             base["model_hash"] = None
         if settings.keys() & {"model", "task", "examples", "seed"}:
             base["task_hash"] = None
-        if "task" in settings and (is_file(base["task"]) or is_file(settings["task"])):
+        tasks = (str(base.get("task")), str(settings.get("task")))
+        if "task" in settings and any(map(is_file, tasks)):
             base["examples"] = None  # the number was that of another file's rows
         if "policy" in settings:
             base["policy_recipe"] = None
-        return make_config(**{**base, **settings})
+        return make_config(**{**base, **settings}, source=str(file))
     for name in ("model", "task", "threshold"):
         if name not in settings:
             raise UsageError(
@@ -69,13 +74,17 @@ def config_from(settings: dict[str, Any], file: Path | None) -> RunConfig:
 
 
 def _type_of(name: str) -> Any:
+    # Text, so that a number of "abc" gets the same message as one that is too large.
+    return bool | None if _kind(name) is bool else str | None
+
+
+def _metavar(name: str) -> str | None:
+    return {bool: None, int: "INTEGER", float: "NUMBER"}.get(_kind(name), "TEXT")
+
+
+def _kind(name: str) -> Any:
     annotation = RunConfig.model_fields[name].annotation
-    if annotation is bool:
-        return bool | None
-    # Text, so that a threshold of "abc" gets our own message like one of "nan".
-    if name == "threshold" or annotation is str:
-        return str | None
-    return annotation if annotation in (int | None, float | None) else annotation | None  # type: ignore[operator]
+    return next((part for part in get_args(annotation) if part is not NoneType), annotation)
 
 
 def _flag(name: str) -> str:

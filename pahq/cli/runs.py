@@ -18,7 +18,9 @@ from pahq.export import FORMS, export
 from pahq.runs import store
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else on stdout.")]
-RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's folder or id.")]
+RunName = Annotated[
+    str, typer.Argument(metavar="RUN", help="A run's folder or id; `pahq list` shows them.")
+]
 INTERRUPTED = 130
 
 
@@ -69,7 +71,9 @@ def list_(as_json: AsJson = False) -> None:
 
 def show(
     name: RunName,
-    edges: Annotated[int, typer.Option(help="Number of edges to list, strongest first.")] = 20,
+    edges: Annotated[
+        int, typer.Option(min=1, help="Number of edges to list, strongest first.")
+    ] = 20,
     as_json: AsJson = False,
 ) -> None:
     """Show what a run found."""

@@ -3,7 +3,7 @@
 import json
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -106,16 +106,13 @@ def check_threshold(value: Any) -> float:
     return number
 
 
-def make_config(**settings: Any) -> RunConfig:
-    """Return a checked config.
+def make_config(*, source: str = "the settings", **settings: Any) -> RunConfig:
+    """Return a checked config; ``source`` is where messages say that the settings come from.
 
     Raises:
         UsageError: one message for whatever is wrong with the settings.
     """
-    try:
-        return RunConfig(**_absolute(settings)).named()
-    except ValidationError as error:
-        raise _explained(error, source="the settings") from None
+    return _checked(_absolute(settings), source=source)
 
 
 def _absolute(settings: dict[str, Any]) -> dict[str, Any]:
@@ -138,7 +135,16 @@ def read_config(path: Path) -> RunConfig:
     """Read a config.json.
 
     Raises:
-        UsageError: if it is not there, not JSON, or holds something unknown.
+        UsageError: if it is not there, not JSON, lacks a setting or holds something unknown.
+    """
+    return _checked(read_settings(path), source=str(path))
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """Read a config.json as it is: some settings may be missing or wrong.
+
+    Raises:
+        UsageError: if it is not there, no JSON object, or of another version.
     """
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
@@ -162,10 +168,14 @@ def read_config(path: Path) -> RunConfig:
             why=f"this pahq reads version {FORMAT_VERSION}",
             fix="use the pahq version that wrote it (see environment.json beside it)",
         )
+    return data
+
+
+def _checked(settings: dict[str, Any], *, source: str) -> RunConfig:
     try:
-        return RunConfig(**data).named()
+        return RunConfig(**settings).named()
     except ValidationError as error:
-        raise _explained(error, source=str(path)) from None
+        raise _explained(error, source=source) from None
 
 
 def _explained(error: ValidationError, *, source: str) -> UsageError:
@@ -177,9 +187,26 @@ def _explained(error: ValidationError, *, source: str) -> UsageError:
             why=f"known are: {', '.join(knobs())}",
             fix="correct or remove it",
         )
+    if first["type"] == "missing":
+        return UsageError(
+            f"{source}: {name} is missing.",
+            why="a run needs a model, a task and a threshold",
+            fix=f"add it, or give --{name} as well",
+        )
     field = RunConfig.model_fields.get(name)
     return UsageError(
         f"{source}: {name} = {first.get('input')!r} cannot be used.",
         why=first["msg"],
-        fix=(field.description or "") if field else "correct it",
+        fix=f"give {_allowed(field)}. {field.description}" if field else "correct it",
     )
+
+
+def _allowed(field: Any) -> str:
+    """Return in words what values a field takes."""
+    kinds = get_args(field.annotation) or (field.annotation,)
+    names = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
+    words = next((names[kind] for kind in kinds if kind in names), "something else")
+    for limit, text in (("ge", "from"), ("gt", "above"), ("le", "to"), ("lt", "and below")):
+        for found in (getattr(part, limit, None) for part in field.metadata):
+            words += f" {text} {found:,}" if found is not None else ""
+    return words

@@ -5,34 +5,10 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
 
 import pytest
 
-from pahq.cli import main
-
 RUN = ["run", "--model", "hand-induction", "--task", "induction", "--threshold", "0.01"]
-
-
-@dataclass(frozen=True)
-class Done:
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-@pytest.fixture
-def pahq(capsys, monkeypatch):
-    """Run the command in this process, through its real entry point."""
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["pahq", *arguments])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        return Done(int(ended.value.code or 0), *capsys.readouterr())
-
-    return call
 
 
 def test_a_run_ends_with_a_short_summary(pahq):

@@ -1,8 +1,11 @@
 """Flags and a config file together: what is taken over, what no longer fits."""
 
+import json
+
 import pytest
 
 from pahq.cli.options import config_from
+from pahq.errors import UsageError
 from pahq.runs.config import make_config
 
 
@@ -28,3 +31,27 @@ def test_a_number_of_rows_is_not_carried_over_to_another_file(file, before, afte
     assert config_from({"task": after}, path).examples == examples
     assert config_from({"task": after, "examples": 7}, path).examples == 7
     assert config_from({}, path).examples == 20
+
+
+def test_a_config_without_a_threshold_names_the_file_and_takes_the_flag(tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"model": "tiny-gpt", "task": "ioi"}))
+    with pytest.raises(UsageError, match=r"config\.json: threshold is missing") as error:
+        config_from({}, path)
+    assert "--threshold" in error.value.fix
+    assert config_from({"threshold": "0.5"}, path).threshold == 0.5
+
+
+def test_a_config_without_a_task_is_refused_like_one_without_a_threshold(tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"model": "tiny-gpt", "threshold": 1}))
+    with pytest.raises(UsageError, match="task is missing"):
+        config_from({}, path)
+    assert config_from({"task": "mine.json"}, path).task == "mine.json"
+
+
+def test_numbers_are_read_from_text_as_the_command_line_gives_it():
+    given = {"model": "tiny-gpt", "task": "ioi", "threshold": "0.01", "absolute": True}
+    config = config_from({**given, "examples": "7", "memory_limit": "0.5"}, None)
+    assert (config.threshold, config.examples, config.memory_limit) == (0.01, 7, 0.5)
+    assert config.absolute

@@ -36,11 +36,30 @@ def test_an_unknown_setting_is_refused_by_name():
         make_config(**GOOD, treshold=1)
 
 
-@pytest.mark.parametrize("setting", [{"examples": 0}, {"seed": -1}, {"threads": 0}])
-def test_a_number_out_of_range_is_refused_by_name(setting):
+@pytest.mark.parametrize(
+    ("setting", "allowed"),
+    [
+        ({"examples": 0}, "a whole number from 1 to 100,000"),
+        ({"examples": "abc"}, "a whole number from 1 to 100,000"),
+        ({"seed": -1}, "a whole number from 0 and below 1,000,000"),
+        ({"threads": 0}, "a whole number from 1"),
+        ({"memory_limit": 0}, "a number above 0"),
+        ({"absolute": "perhaps"}, "true or false"),
+        ({"metric": 5}, "a text"),
+    ],
+)
+def test_a_value_that_cannot_be_is_refused_with_what_can_be(setting, allowed):
     [name] = setting
-    with pytest.raises(UsageError, match=name):
+    with pytest.raises(UsageError, match=name) as error:
         make_config(**GOOD, **setting)
+    assert f"give {allowed}. " in error.value.fix
+
+
+def test_a_missing_setting_is_named(tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"model": "tiny-gpt", "task": "ioi"}))
+    with pytest.raises(UsageError, match=r"config\.json: threshold is missing"):
+        read_config(path)
 
 
 @pytest.mark.parametrize(
