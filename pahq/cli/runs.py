@@ -4,8 +4,9 @@ import json
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -41,8 +42,11 @@ def run(
 ) -> None:
     """Search for a circuit: test every edge, keep those that matter."""
     chosen = config_from(settings, config)
-    with _following(as_json) as (session, callbacks):
-        folder = session.start(chosen, out=out, **callbacks)
+    store.check_free(out)
+    with _following(as_json) as search:
+        prepared = search.session.prepare(chosen)
+        search.folder = folder = store.create(prepared.config, out=out)
+        search.session.run(folder, prepared=prepared, **search.callbacks)
     _report(folder, as_json=as_json)
 
 
@@ -55,8 +59,8 @@ def resume(name: RunName, as_json: AsJson = False) -> None:
             why="every edge was decided",
             fix=f"look at it with `pahq show {folder.id}`",
         )
-    with _following(as_json, folder) as (session, callbacks):
-        session.run(folder, **callbacks)
+    with _following(as_json, folder) as search:
+        search.session.run(folder, **search.callbacks)
     _report(folder, as_json=as_json)
 
 
@@ -97,24 +101,44 @@ def export_(
     typer.echo(f"Wrote {to}", err=True)
 
 
-@contextmanager
-def _following(
-    quiet: bool, folder: store.RunFolder | None = None
-) -> Iterator[tuple[Any, dict[str, Any]]]:
-    """Yield a session and the callbacks that show its progress and take Ctrl-C."""
-    decided = [e for e in folder.events() if isinstance(e, EdgeTested)] if folder else []
-    with SearchProgress(quiet=quiet) as progress, _interruptible() as interrupted:
-        from pahq.runs.pipeline import Session
+@dataclass
+class _Search:
+    """A session, the callbacks that show its progress and take Ctrl-C, and the run once made."""
 
-        if decided and folder:
-            total = int(folder.records()[0][0].get("edges", 0))
-            progress.resumed(total=total, kept=sum(e.kept for e in decided))
-        callbacks = {
-            "should_stop": lambda: bool(interrupted),
-            "on_event": progress.event,
-            "on_notice": progress.notice,
-        }
-        yield Session(), callbacks
+    session: Any
+    callbacks: dict[str, Any]
+    folder: store.RunFolder | None
+
+
+@contextmanager
+def _following(quiet: bool, folder: store.RunFolder | None = None) -> Iterator[_Search]:
+    """Yield what a search needs; when interrupted at once, say what is left of it."""
+    decided = [e for e in folder.events() if isinstance(e, EdgeTested)] if folder else []
+    search = _Search(None, {}, folder)
+    try:
+        with SearchProgress(quiet=quiet) as progress, _interruptible() as interrupted:
+            from pahq.runs.pipeline import Session
+
+            if decided and folder:
+                total = int(folder.records()[0][0].get("edges", 0))
+                progress.resumed(total=total, kept=sum(e.kept for e in decided))
+            search.session = Session()
+            search.callbacks = {
+                "should_stop": lambda: bool(interrupted),
+                "on_event": progress.event,
+                "on_notice": progress.notice,
+            }
+            yield search
+    except KeyboardInterrupt:
+        _interrupted(search.folder)
+
+
+def _interrupted(folder: store.RunFolder | None) -> NoReturn:
+    if folder is None:
+        typer.echo("Interrupted before the search began; there is no run to go on with.", err=True)
+    else:
+        typer.echo(f"Interrupted; go on with: pahq resume {folder.path}", err=True)
+    raise typer.Exit(INTERRUPTED)
 
 
 def _report(folder: store.RunFolder, *, as_json: bool) -> None:
@@ -124,8 +148,7 @@ def _report(folder: store.RunFolder, *, as_json: bool) -> None:
     else:
         print_summary(folder, summary)
     if summary.get("status") == "stopped":
-        typer.echo(f"Interrupted; go on with: pahq resume {folder.path}", err=True)
-        raise typer.Exit(INTERRUPTED)
+        _interrupted(folder)
 
 
 @contextmanager
