@@ -2,8 +2,6 @@
 
 import signal
 
-import pytest
-
 from pahq.cli.progress import SearchProgress
 from pahq.runs.pipeline import Session
 
