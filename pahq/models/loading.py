@@ -2,25 +2,30 @@
 
 import contextlib
 import hashlib
-import json
 import os
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
 from pahq import catalog
 from pahq.errors import BadModel
+from pahq.models.files import (
+    check_activation,
+    check_weights,
+    hash_files,
+    misfit,
+    read_config,
+)
 from pahq.models.locate import find_directory
-from pahq.models.weights import ModelWeights, take_weights
+from pahq.models.weights import ACTIVATIONS, ModelWeights, take_weights
 from pahq.tokenizer import Tokenizer
 
 NATIVE_TYPE = "pahq-attn-only"
-PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 HOOK_FLAGS = ("use_attn_in", "use_attn_result", "use_split_qkv_input")  # of a TransformerBridge
 
 
@@ -53,12 +58,11 @@ def load_model(name: str, *, device: torch.device) -> LoadedModel:
     path = find_directory(name)
     if path is None:
         return _from_hub(name, device)
-    config = _read_config(path)
-    _check_files(path, config)
+    config = _checked(path)
     native = config.get("model_type") == NATIVE_TYPE
-    bridge = _boot_native(path, config) if native else _boot_transformers(path, local=True)
+    bridge = _boot_native(path, config) if native else _boot_transformers(path)
     bridge.cfg.model_name = name
-    return _loaded(name, bridge, device, Tokenizer.from_directory(path), _hash_files(path))
+    return _loaded(name, bridge, device, Tokenizer.from_directory(path), hash_files(path))
 
 
 @contextlib.contextmanager
@@ -104,52 +108,12 @@ def _loaded(
     return LoadedModel(name, bridge, take_weights(bridge), tokenizer, digest)
 
 
-def _read_config(path: Path) -> dict[str, Any]:
-    file = path / "config.json"
-    try:
-        config = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise BadModel(
-            f"{path} is not a model directory.",
-            why="it holds no config.json",
-            fix="give a directory in the Hugging Face layout: config.json, *.safetensors",
-        ) from None
-    except (OSError, ValueError) as error:
-        raise BadModel(f"{file} cannot be read.", why=str(error), fix="repair the file") from None
-    if not isinstance(config, dict):
-        raise BadModel(f"{file} holds no settings.", why="it is no JSON object", fix="repair it")
-    if "auto_map" in config:
-        raise BadModel(
-            f"{file} asks for code that comes with the model ('auto_map').",
-            why="pahq never runs remote code",
-            fix="use a model of a family that transformers knows by itself",
-        )
+def _checked(path: Path) -> dict[str, Any]:
+    """Return config.json, once all files are known to be whole."""
+    config = read_config(path)
+    check_weights(path)
+    check_activation(path, config, ACTIVATIONS)
     return config
-
-
-def _check_files(path: Path, config: dict[str, Any]) -> None:
-    files = sorted(path.glob("*.safetensors"))
-    if not files:
-        pickles = [file.name for file in sorted(path.iterdir()) if file.suffix in PICKLES]
-        if pickles:
-            raise BadModel(
-                f"{path / pickles[0]} is a pickle.",
-                why="loading a pickle can run any code, so pahq never does",
-                fix="save the model again with model.save_pretrained(..., safe_serialization=True)",
-            )
-        raise BadModel(
-            f"{path} holds no weights.",
-            why="there is no *.safetensors file in it",
-            fix="copy model.safetensors into it",
-        )
-    for file in files:
-        try:
-            with safe_open(file, framework="pt"):
-                pass
-        except (SafetensorError, OSError) as error:
-            raise BadModel(
-                f"{file} is damaged.", why=str(error), fix="copy or download it again"
-            ) from None
 
 
 def _boot_native(path: Path, config: dict[str, Any]) -> Any:
@@ -159,51 +123,64 @@ def _boot_native(path: Path, config: dict[str, Any]) -> Any:
     fields = {key: value for key, value in config.items() if key != "model_type"}
     try:
         bridge = boot_native(TransformerBridgeConfig(**fields))
-    except (TypeError, ValueError, AssertionError, RuntimeError, KeyError) as error:
+    except Exception as error:  # its own checks raise errors of many kinds
         raise BadModel(
             f"{path / 'config.json'} does not describe a model.",
-            why=str(error),
+            why=str(error) or type(error).__name__,
             fix="write the fields of transformer_lens' TransformerBridgeConfig",
         ) from None
     file = path / "model.safetensors"
     if not file.is_file():
         raise BadModel(f"{path} holds no {file.name}.", why="its weights are read from there",
                        fix="give the weights this name")  # fmt: skip
-    weights = load_file(file)
-    try:
-        bridge.load_state_dict({key: value.float() for key, value in weights.items()})
-    except RuntimeError as error:
-        raise _wrong_shape(path, str(error)) from None
+    weights, wanted = load_file(file), bridge.state_dict()
+    wrong = misfit(
+        path,
+        shapes=[
+            (key, tuple(value.shape), tuple(wanted[key].shape))
+            for key, value in weights.items()
+            if key in wanted and value.shape != wanted[key].shape
+        ],
+        missing=wanted.keys() - weights.keys(),
+        unexpected=weights.keys() - wanted.keys(),
+    )
+    if wrong is not None:
+        raise wrong
+    bridge.load_state_dict({key: value.float() for key, value in weights.items()})
     return bridge
 
 
-def _boot_transformers(source: Path | str, *, local: bool) -> Any:
+def _boot_transformers(path: Path) -> Any:
     import transformers
     from transformer_lens.model_bridge.sources._bridge_builder import build_bridge_from_module
 
     with _quiet(transformers):
         try:
             loaded: Any = transformers.AutoModelForCausalLM.from_pretrained(
-                str(source),
-                local_files_only=local,
+                str(path),
+                local_files_only=True,
                 use_safetensors=True,
                 trust_remote_code=False,
                 dtype=torch.float32,
                 attn_implementation="eager",
                 output_loading_info=True,
+                ignore_mismatched_sizes=True,  # refused below, by name
             )
-        except RuntimeError as error:
-            raise _wrong_shape(source, str(error)) from None
         except Exception as error:  # its own checks raise errors of many kinds
             raise BadModel(
-                f"transformers cannot load {source}.",
-                why=str(error).splitlines()[0] if str(error) else type(error).__name__,
+                f"transformers cannot load {path}.",
+                why=textwrap.shorten(str(error), 300) or type(error).__name__,
                 fix="check config.json's model_type and sizes",
             ) from None
     model, info = loaded
-    for kind in ("missing", "mismatched", "unexpected"):
-        if keys := sorted(map(str, info.get(f"{kind}_keys", ()))):
-            raise _wrong_shape(source, f"{kind} in its safetensors: {', '.join(keys[:4])}")
+    wrong = misfit(
+        path,
+        shapes=[(key, tuple(a), tuple(b)) for key, a, b in info.get("mismatched_keys", ())],
+        missing=info.get("missing_keys", ()),
+        unexpected=info.get("unexpected_keys", ()),
+    )
+    if wrong is not None:
+        raise wrong
     architecture = model.config.architectures or [type(model).__name__]
     try:
         return build_bridge_from_module(
@@ -211,7 +188,7 @@ def _boot_transformers(source: Path | str, *, local: bool) -> Any:
         )
     except ValueError as error:
         raise BadModel(
-            f"transformer_lens does not know the architecture {architecture[0]} of {source}.",
+            f"transformer_lens does not know the architecture {architecture[0]} of {path}.",
             why=str(error).splitlines()[0],
             fix="use a model of GPT-2's kind or an attention-only one",
         ) from None
@@ -235,29 +212,10 @@ def _from_hub(name: str, device: torch.device) -> LoadedModel:
             + ", ".join(e.name for e in catalog.MODELS if e.source == "shipped"),
         ) from None
     path = Path(folder)
-    _check_files(path, _read_config(path))
-    bridge = _boot_transformers(path, local=True)
+    _checked(path)
+    bridge = _boot_transformers(path)
     bridge.cfg.model_name = name
-    return _loaded(name, bridge, device, Tokenizer.from_directory(path), _hash_files(path))
-
-
-def _wrong_shape(source: Path | str, detail: str) -> BadModel:
-    lines = [line.strip() for line in detail.splitlines() if line.strip()]
-    return BadModel(
-        f"The weights in {source} do not fit its config.json.",
-        why="; ".join(lines[:3]) or "shapes differ",
-        fix="use the config.json that belongs to these weights",
-    )
-
-
-def _hash_files(path: Path) -> str:
-    digest = hashlib.sha256()
-    for file in sorted([path / "config.json", *path.glob("*.safetensors")]):
-        digest.update(file.name.encode())
-        with file.open("rb") as stream:
-            while block := stream.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest()
+    return _loaded(name, bridge, device, Tokenizer.from_directory(path), hash_files(path))
 
 
 class _quiet:

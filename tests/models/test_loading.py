@@ -1,6 +1,7 @@
 """Directories as users have them: good ones load, bad ones are refused by the file's name."""
 
 import json
+import re
 
 import pytest
 import torch
@@ -40,7 +41,9 @@ def test_weights_are_the_bridges_own_not_copies(gpt2):
     assert model.weights.embedding.data_ptr() == model.bridge.W_E.data_ptr()
 
 
-def test_an_attention_only_directory_loads(tmp_path):
+@pytest.fixture
+def attention_only(tmp_path):
+    """Return a directory and the bridge that it was written from."""
     bridge = random_bridge(Recipe(layers=2, heads=2, mlp=False))
     fields = {
         "n_layers": 2, "d_model": 8, "d_head": 4, "n_heads": 2, "n_ctx": 12, "d_vocab": 23,
@@ -50,8 +53,13 @@ def test_an_attention_only_directory_loads(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"model_type": NATIVE_TYPE, **fields}))
     state = {key: value.contiguous() for key, value in bridge.state_dict().items()}
     save_file(state, tmp_path / "model.safetensors")
+    return tmp_path, bridge
+
+
+def test_an_attention_only_directory_loads(attention_only):
+    path, bridge = attention_only
     tokens = torch.arange(5)[None]
-    model = load_model(str(tmp_path), device=CPU)
+    model = load_model(str(path), device=CPU)
     assert torch.equal(model.bridge(tokens), bridge(tokens))
     assert not model.weights.shape.mlp
 
@@ -85,11 +93,83 @@ def test_a_damaged_file_is_refused_by_name(gpt2):
         load_model(str(gpt2), device=CPU)
 
 
-@pytest.mark.parametrize("change", [{"n_embd": 12, "n_head": 2}, {"n_layer": 3}])
-def test_weights_that_do_not_fit_their_config_are_refused(gpt2, change):
-    file = gpt2 / "config.json"
-    file.write_text(json.dumps({**json.loads(file.read_text()), **change}))
-    with pytest.raises(BadModel, match=r"do not fit its config\.json"):
+def rewrite(directory, **changes):
+    file = directory / "config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **changes}))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"vocab_size": 21}, r"model\.safetensors .*wte\.weight .* \[20, 8\], .* \[21, 8\]"),
+        ({"n_embd": 12}, r"model\.safetensors holds transformer\.h\.0\..*\[.*\], .* \[.*\], and"),
+        ({"n_layer": 3}, r"no file holds transformer\.h\.2\..* and 9 more"),
+        ({"n_layer": 1}, r"model\.safetensors holds transformer\.h\.1\..*unknown"),
+    ],
+    ids=str,
+)
+def test_weights_that_do_not_fit_their_config_are_named(gpt2, change, said):
+    rewrite(gpt2, **change)
+    with pytest.raises(BadModel, match=r"do not fit its config\.json") as error:
+        load_model(str(gpt2), device=CPU)
+    assert re.search(said, error.value.why)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"n_ctx": 13}, r"pos_embed\.weight in the shape \[12, 8\], .* \[13, 8\]"),
+        ({"n_layers": 3}, r"no file holds blocks\.2"),
+        ({"n_layers": 1}, r"model\.safetensors holds blocks\.1"),
+    ],
+    ids=str,
+)
+def test_weights_that_do_not_fit_an_attention_only_config_are_named(attention_only, change, said):
+    rewrite(attention_only[0], **change)
+    with pytest.raises(BadModel, match=r"do not fit its config\.json") as error:
+        load_model(str(attention_only[0]), device=CPU)
+    assert re.search(said, error.value.why)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"n_layers": 0}, {"n_layers": "two"}, {"n_layers": -1}, {"d_head": 2.5}, {"eps": "small"}],
+    ids=str,
+)
+def test_a_size_that_cannot_be_is_refused_with_the_file(attention_only, change):
+    rewrite(attention_only[0], **change)
+    [name] = change
+    with pytest.raises(BadModel, match=rf"config\.json says {name} = .*\n.*above 0"):
+        load_model(str(attention_only[0]), device=CPU)
+
+
+def test_a_field_that_is_none_of_its_loaders_is_refused_with_the_file(attention_only):
+    rewrite(attention_only[0], n_lairs=2)
+    with pytest.raises(BadModel, match=r"config\.json does not describe a model.\n.*n_lairs"):
+        load_model(str(attention_only[0]), device=CPU)
+
+
+def test_an_unknown_activation_lists_the_known_ones(gpt2):
+    rewrite(gpt2, activation_function="gleu_new")
+    with pytest.raises(BadModel, match=r'activation_function = "gleu_new"') as error:
+        load_model(str(gpt2), device=CPU)
+    assert "relu" in error.value.why
+    assert "did you mean gelu_new" in error.value.fix
+
+
+def test_weights_in_parts_load_and_a_missing_part_is_named(gpt2):
+    whole = load_model(str(gpt2), device=CPU)
+    GPT2LMHeadModel.from_pretrained(gpt2).save_pretrained(gpt2, max_shard_size="2KB")
+    (gpt2 / "model.safetensors").unlink()
+    parts = sorted(gpt2.glob("model-*.safetensors"))
+    assert len(parts) > 1
+    found = load_model(str(gpt2), device=CPU)
+    assert torch.equal(found.weights.unembedding, whole.weights.unembedding)
+    parts[-1].unlink()
+    with pytest.raises(BadModel, match=rf"{parts[-1].name} is missing"):
+        load_model(str(gpt2), device=CPU)
+    (gpt2 / "model.safetensors.index.json").write_text("{}")
+    with pytest.raises(BadModel, match=r"index\.json is damaged"):
         load_model(str(gpt2), device=CPU)
 
 
