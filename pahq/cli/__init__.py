@@ -9,7 +9,7 @@ import typer
 
 from pahq.cli import catalogs, runs
 from pahq.cli.usage import Commands, WrongUsage, explained
-from pahq.errors import PahqError
+from pahq.errors import PahqError, UsageError
 from pahq.paths import part
 
 app = typer.Typer(
@@ -46,6 +46,16 @@ def main() -> None:
     except BrokenPipeError:  # `pahq show ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        _refuse(
+            UsageError(
+                f"{error.filename} cannot be used.",
+                why=error.strerror or str(error),
+                fix="check the path, and that you may read and write there",
+            )
+        )
 
 
 def _refuse(error: PahqError) -> NoReturn:

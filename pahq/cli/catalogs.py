@@ -57,10 +57,11 @@ def show_task(
     as_json: AsJson = False,
 ) -> None:
     """Show prompt pairs of a task as a model reads them."""
-    from pahq.models.locate import find_tokenizer
+    from pahq.models.locate import find_context, find_tokenizer
     from pahq.tasks.preview import preview
 
-    shown = preview(name, find_tokenizer(model), count=examples, seed=seed)
+    tokenizer, context = find_tokenizer(model), find_context(model)
+    shown = preview(name, tokenizer, count=examples, seed=seed, context=context)
     if as_json:
         print(json.dumps([pair.as_dict() for pair in shown], indent=2, ensure_ascii=False))
         return

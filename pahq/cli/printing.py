@@ -1,5 +1,6 @@
 """Results as text on a terminal."""
 
+from contextlib import suppress
 from typing import Any
 
 from rich.console import Console
@@ -11,39 +12,70 @@ from pahq.runs.store import RunFolder
 
 
 def print_summary(folder: RunFolder, summary: dict[str, Any]) -> None:
-    """Print what a run found, in a few lines."""
+    """Print what a run found, in a few lines; what its summary lacks is said, not guessed."""
     console = Console(highlight=False)
     if not summary:
         console.print(f"The run {folder.id} has no result yet.")
         return
-    unit = summary["unit"]
-    kept, total = summary["edges_kept"], summary["edges_total"]
-    recovered = summary.get("recovered")
-    lines = {
-        "status": summary["status"]
-        + (
-            f" ({summary['edges_decided']:,} of {total:,} edges decided, the rest stays)"
-            if summary["status"] == "stopped"
-            else ""
-        ),
-        "circuit": f"{kept:,} of {total:,} edges, {summary['nodes_kept']} nodes",
-        "damage": f"{summary['damage']:.4g} {unit}"
-        + (f", {recovered:.1%} recovered" if recovered is not None else "")
-        + (
-            f", held out {summary['damage_held_out']:.4g}"
-            if summary.get("damage_held_out") is not None
-            else ""
-        ),
-        "search": f"{summary['wall_s']:.2f} s, {summary['tests_run']:,} tests, "
-        f"{summary['tests_skipped']:,} edges skipped as dead",
-        "memory": f"{summary['peak_bytes'] / 1e6:,.0f} MB peak, of which libraries "
-        f"{summary['baseline_bytes'] / 1e6:,.0f} MB",
-        "noise": f"floor {summary['noise_floor']:.2g} {unit}; "
-        f"{len(summary['near_threshold'])} decisions within 1e-5 of the threshold",
-        "folder": str(folder.path),
-    }
-    for name, text in lines.items():
+    lines: dict[str, str] = {}
+    for name, words in LINES.items():
+        with suppress(KeyError, TypeError, ValueError):  # written by hand or by another version
+            lines[name] = words(summary)
+    for name, text in {**lines, "folder": str(folder.path)}.items():
         console.print(f"[bold]{name:<8}[/] {escape(text)}", soft_wrap=True)
+    if lacking := [name for name in LINES if name not in lines]:
+        console.print(f"[yellow]Note:[/] summary.json does not say: {', '.join(lacking)}")
+
+
+def _status(summary: dict[str, Any]) -> str:
+    decided, total = summary.get("edges_decided", 0), summary.get("edges_total", 0)
+    stopped = f" ({decided:,} of {total:,} edges decided, the rest stays)"
+    return f"{summary['status']}{stopped if summary['status'] == 'stopped' else ''}"
+
+
+def _circuit(summary: dict[str, Any]) -> str:
+    kept, total = summary["edges_kept"], summary["edges_total"]
+    return f"{kept:,} of {total:,} edges, {summary['nodes_kept']} nodes"
+
+
+def _damage(summary: dict[str, Any]) -> str:
+    recovered, held_out = summary.get("recovered"), summary.get("damage_held_out")
+    return (
+        f"{summary['damage']:.4g} {summary['unit']}"
+        + (f", {recovered:.1%} recovered" if recovered is not None else "")
+        + (f", held out {held_out:.4g}" if held_out is not None else "")
+    )
+
+
+def _search(summary: dict[str, Any]) -> str:
+    return (
+        f"{summary['wall_s']:.2f} s, {summary['tests_run']:,} tests, "
+        f"{summary['tests_skipped']:,} edges skipped as dead"
+    )
+
+
+def _memory(summary: dict[str, Any]) -> str:
+    return (
+        f"{summary['peak_bytes'] / 1e6:,.0f} MB peak, of which libraries "
+        f"{summary['baseline_bytes'] / 1e6:,.0f} MB"
+    )
+
+
+def _noise(summary: dict[str, Any]) -> str:
+    return (
+        f"floor {summary['noise_floor']:.2g} {summary['unit']}; "
+        f"{len(summary['near_threshold'])} decisions within 1e-5 of the threshold"
+    )
+
+
+LINES = {
+    "status": _status,
+    "circuit": _circuit,
+    "damage": _damage,
+    "search": _search,
+    "memory": _memory,
+    "noise": _noise,
+}
 
 
 def print_circuit(circuit: Circuit, *, limit: int) -> None:
@@ -71,8 +103,10 @@ def print_runs(rows: list[dict[str, Any]]) -> None:
     for column in ("id", "status", "edges kept", "damage"):
         table.add_column(column, no_wrap=column == "id")
     for row in rows:
-        kept = row.get("edges_kept")
-        found = f"{kept:,} of {row['edges_total']:,}" if kept is not None else ""
-        damage = f"{row['damage']:.3g} {row['unit']}" if row.get("damage") is not None else ""
+        found = damage = ""
+        if row.get("edges_kept") is not None and row.get("edges_total") is not None:
+            found = f"{row['edges_kept']:,} of {row['edges_total']:,}"
+        if row.get("damage") is not None:
+            damage = f"{row['damage']:.3g} {row.get('unit') or ''}"
         table.add_row(row["id"], row["status"], found, damage)
     console.print(table)

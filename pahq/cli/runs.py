@@ -14,8 +14,9 @@ from pahq.cli.options import config_from, with_knobs
 from pahq.cli.printing import print_circuit, print_runs, print_summary
 from pahq.cli.progress import SearchProgress
 from pahq.discovery.events import EdgeTested
-from pahq.errors import UsageError
+from pahq.errors import BadRunFolder, UsageError
 from pahq.export import FORMS, export
+from pahq.paths import runs_dir
 from pahq.runs import store
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else on stdout.")]
@@ -66,6 +67,7 @@ def resume(name: RunName, as_json: AsJson = False) -> None:
 
 def list_(as_json: AsJson = False) -> None:
     """List the runs in the user's data folder, newest first."""
+    _check_home()
     rows = [_row(folder) for folder in store.list_runs()]
     if as_json:
         print(json.dumps(rows, indent=2))
@@ -84,6 +86,12 @@ def show(
     from pahq.library import Run
 
     run = Run(store.find_run(name))
+    if _damaged(run.folder):
+        raise BadRunFolder(
+            f"The summary.json of the run {run.folder.id} is damaged.",
+            why="it holds no JSON object, or an empty one",
+            fix=f"write it anew with `pahq resume {run.path}`",
+        )
     if as_json:
         print(json.dumps(run.summary, indent=2))
         return
@@ -169,6 +177,21 @@ def _interruptible() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
+def _check_home() -> None:
+    home = runs_dir()
+    there = next((path for path in (home, *home.parents) if path.exists()), home)
+    if not there.is_dir():
+        raise BadRunFolder(
+            f"There can be no runs in {home}.",
+            why=f"{there} is no folder",
+            fix="set PAHQ_HOME to a folder that can be written",
+        )
+
+
+def _damaged(folder: store.RunFolder) -> bool:
+    return not folder.summary and (folder.path / "summary.json").exists()
+
+
 def _row(folder: store.RunFolder) -> dict[str, Any]:
     try:
         config = folder.config.model_dump(
@@ -180,5 +203,11 @@ def _row(folder: store.RunFolder) -> dict[str, Any]:
     status = "running" if state and not state.over else summary.get("status", "interrupted")
     if state and state.phase == "failed":
         status = "failed"
-    found = {key: summary.get(key) for key in ("edges_kept", "edges_total", "damage", "unit")}
-    return {"id": folder.id, "status": status, **config, **found, "path": str(folder.path)}
+    if _damaged(folder):
+        status = "damaged"
+    kinds = {"edges_kept": int, "edges_total": int, "damage": (int, float), "unit": str}
+    found = {
+        key: summary[key] if isinstance(summary.get(key), kind) else None
+        for key, kind in kinds.items()
+    }
+    return {"id": folder.id, "status": str(status), **config, **found, "path": str(folder.path)}

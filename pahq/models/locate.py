@@ -4,6 +4,7 @@ from pathlib import Path
 
 from pahq import catalog
 from pahq.errors import BadModel, UnknownName
+from pahq.models.files import context_of, read_config
 from pahq.paths import models_dir
 from pahq.tokenizer import Tokenizer
 
@@ -49,6 +50,17 @@ def find_tokenizer(name: str) -> Tokenizer:
             fix="name a shipped model or a directory with a tokenizer.json",
         )
     return tokenizer
+
+
+def find_context(name: str) -> int | None:
+    """Return the longest prompt of a shipped or local model, in tokens, if its config.json says so.
+
+    Raises:
+        UnknownName: for a model that does not exist.
+        BadModel: if its config.json cannot be used.
+    """
+    path = find_directory(name)
+    return context_of(read_config(path)) if path is not None else None
 
 
 def version(path: Path) -> tuple[tuple[str, int, int], ...]:

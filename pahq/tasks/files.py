@@ -53,18 +53,18 @@ def load_file(path: Path) -> TaskFile:
         BadTaskFile: naming the file, and the row or the line and column.
     """
     source = _Source(path.name)
-    content = _read(path, source)
-    text = _decode(content, source)
-    if path.suffix.lower() == ".csv":
-        pairs, prepend_bos = _from_csv(text, source), False
-    elif path.suffix.lower() == ".json":
-        pairs, prepend_bos = _from_json(text, source)
-    else:
+    ending = path.suffix.lower()
+    if ending not in (".json", ".csv"):
         source.bad(
-            f"has the ending {path.suffix!r}.",
+            f"has the ending '{ending}'." if ending else "has no ending.",
             why="the ending says which of two formats a task file has",
             fix="name it .json (AutoCircuit's format) or .csv (EAP-IG's)",
         )
+    content = _read(path, source)
+    text = _decode(content, source)
+    pairs, prepend_bos = (
+        _from_json(text, source) if ending == ".json" else (_from_csv(text, source), False)
+    )
     return TaskFile(path.stem, pairs, prepend_bos, hashlib.sha256(content).hexdigest())
 
 

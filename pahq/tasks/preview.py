@@ -25,11 +25,26 @@ class ShownPair:
         return asdict(self)
 
 
-def preview(task: str, tokenizer: Tokenizer, *, count: int = 3, seed: int = 0) -> list[ShownPair]:
+def preview(
+    task: str,
+    tokenizer: Tokenizer,
+    *,
+    count: int = 3,
+    seed: int = 0,
+    context: int | None = None,
+) -> list[ShownPair]:
     """Return the first pairs of a task or a task file.
 
+    Args:
+        task: a task's name or a file.
+        tokenizer: the model's.
+        count: number of pairs.
+        seed: which pairs of a named task.
+        context: longest prompt the model takes, in tokens; None if that is not known.
+
     Raises:
-        UsageError: if there is no such task, or the tokenizer cannot write it.
+        UsageError: if there is no such task, the tokenizer cannot write it, or a prompt is too
+            long.
     """
     encoded = read_task(
         task,
@@ -37,7 +52,7 @@ def preview(task: str, tokenizer: Tokenizer, *, count: int = 3, seed: int = 0) -
         seed=seed,
         tokenizer=tokenizer,
         vocabulary=tokenizer.size,
-        context=sys.maxsize,
+        context=context or sys.maxsize,
     )
     return [_shown(pair, tokenizer) for pair in encoded]
 

@@ -24,8 +24,9 @@ def find_task(name: str) -> Task:
 
 
 def is_file(task: str) -> bool:
-    """Return whether ``task`` names a task file rather than a built-in task."""
-    return catalog.task_or_none(task) is None and Path(task).suffix.lower() in (".json", ".csv")
+    """Return whether ``task`` names a file, of whatever ending, rather than a built-in task."""
+    known = catalog.task_or_none(task) is not None
+    return not known and (Path(task).suffix != "" or Path(task).name != task)
 
 
 def read_task(

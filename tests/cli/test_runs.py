@@ -2,6 +2,8 @@
 
 import signal
 
+import pytest
+
 from pahq.cli.progress import SearchProgress
 from pahq.runs.pipeline import Session
 
@@ -33,3 +35,24 @@ def test_a_second_ctrl_c_before_the_search_says_that_nothing_is_left(pahq, monke
     assert done.returncode == INTERRUPTED
     assert "no run to go on with" in done.stderr
     assert not out.exists()
+
+
+@pytest.mark.parametrize("place", ["home", "runs"])
+def test_a_home_that_is_a_file_is_refused_by_its_name(refused, monkeypatch, tmp_path, place):
+    home = tmp_path / "elsewhere"
+    file = home if place == "home" else home / "runs"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("")
+    monkeypatch.setenv("PAHQ_HOME", str(home))
+    for arguments in (["list"], [*RUN, "--examples", "4"]):
+        message = refused(*arguments)
+        assert str(file) in message
+        assert "PAHQ_HOME" in message
+
+
+def test_a_home_that_may_not_be_read_is_refused_by_its_name(refused, monkeypatch):
+    def locked():
+        raise PermissionError(13, "Permission denied", "/locked/runs")
+
+    monkeypatch.setattr("pahq.runs.store.list_runs", locked)
+    assert "/locked/runs cannot be used.\n  why: Permission denied" in refused("list")

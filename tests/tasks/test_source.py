@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from pahq.tasks.source import USUAL_COUNT, read_task
+from pahq.tasks.source import USUAL_COUNT, is_file, read_task
 
 ROWS = [
     {"clean": [1, i % 9 + 2], "corrupt": [2, i % 9 + 2], "answers": [i % 10]} for i in range(70)
@@ -37,3 +37,18 @@ def test_a_named_task_gives_its_usual_number_of_pairs(word_level):
     named = {"tokenizer": word_level, "vocabulary": word_level.size}
     assert len(read("pronoun", count=None, **named)) == USUAL_COUNT == 50
     assert len(read("pronoun", count=3, **named)) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("ioi", False),
+        ("inducton", False),
+        ("mine.json", True),
+        ("mine.txt", True),
+        ("./mine", True),
+        ("/data/mine", True),
+    ],
+)
+def test_a_name_with_an_ending_or_a_folder_is_a_files(name, file):
+    assert is_file(name) == file

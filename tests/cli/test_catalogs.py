@@ -1,0 +1,41 @@
+"""Lists and previews: what a model reads of a task, and what it cannot."""
+
+import json
+
+import pytest
+
+SHORT = {"clean": "So Mary is", "corrupt": "So John is", "answers": [" a"]}
+LONG = {"clean": "So" + " Mary" * 70, "corrupt": "So" + " John" * 70, "answers": [" a"]}
+
+
+@pytest.fixture
+def file(tmp_path):
+    """Return a function that writes rows into a file of this name."""
+
+    def write(*rows, name="mine.json"):
+        (tmp_path / name).write_text(json.dumps({"prompts": rows}))
+        return str(tmp_path / name)
+
+    return write
+
+
+def test_a_task_file_is_shown_as_the_model_reads_it(pahq, file):
+    done = pahq("tasks", "show", file(SHORT, SHORT), "--model", "tiny-gpt")
+    assert done.returncode == 0
+    assert done.stdout.count("clean   So Mary is") == 2
+
+
+def test_a_prompt_longer_than_the_models_context_is_refused_by_its_row(refused, file):
+    message = refused("tasks", "show", file(SHORT, LONG), "--model", "tiny-gpt")
+    assert "mine.json, row 2: the prompt has 71 tokens" in message
+    assert "at most 64" in message
+
+
+@pytest.mark.parametrize("name", ["mine.txt", "mine"])
+@pytest.mark.parametrize("command", ["tasks show", "run"])
+def test_another_ending_gets_the_endings_there_are(refused, file, name, command):
+    path = file(SHORT, name=name)
+    run = ["run", "--model", "tiny-gpt", "--threshold", "1", "--task", path]
+    message = refused(*(run if command == "run" else ["tasks", "show", path]))
+    assert message.startswith(f"pahq: {name} has ")
+    assert ".json (AutoCircuit's format) or .csv (EAP-IG's)" in message

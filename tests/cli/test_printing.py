@@ -1,0 +1,61 @@
+"""Results as text: whatever a summary lacks, nothing but what it says is printed."""
+
+import json
+
+import pytest
+
+RUN = ["run", "--model", "hand-induction", "--task", "induction", "--threshold", "0.01"]
+
+
+@pytest.fixture
+def run(pahq, home):
+    """Return the folder of a small finished run of the user's."""
+    assert pahq(*RUN, "--examples", "4").returncode == 0
+    [path] = (home / "runs").iterdir()
+    return path
+
+
+def rewrite(path, **changes):
+    file = path / "summary.json"
+    found = {**json.loads(file.read_text()), **changes}
+    file.write_text(json.dumps({key: value for key, value in found.items() if value != "gone"}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "lacking"),
+    [
+        ({"unit": "gone"}, "damage, noise"),
+        ({"edges_kept": "many"}, "circuit"),
+        ({"nodes_kept": "gone", "near_threshold": None}, "circuit, noise"),
+        ({"peak_bytes": None, "wall_s": "gone"}, "search, memory"),
+    ],
+    ids=str,
+)
+def test_a_summary_that_lacks_something_is_shown_without_it(pahq, run, changes, lacking):
+    rewrite(run, **changes)
+    done = pahq("show", run.name)
+    assert done.returncode == 0
+    assert f"summary.json does not say: {lacking}\n" in done.stdout
+    assert "a0.h0->a1.h0<k>" in done.stdout
+    assert run.name in pahq("list").stdout
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "{}", "null", ""])
+def test_a_damaged_summary_is_refused_and_resume_writes_it_anew(pahq, refused, run, content):
+    whole = json.loads((run / "summary.json").read_text())
+    (run / "summary.json").write_text(content)
+    for arguments in (["show", run.name], ["show", run.name, "--json"]):
+        message = refused(*arguments)
+        assert f"summary.json of the run {run.name} is damaged" in message
+        assert f"pahq resume {run}" in message
+    [row] = json.loads(pahq("list", "--json").stdout)
+    assert row["status"] == "damaged"
+    assert pahq("resume", run.name).returncode == 0
+    anew = json.loads((run / "summary.json").read_text())
+    assert (anew["damage"], anew["edges_kept"]) == (whole["damage"], whole["edges_kept"])
+
+
+def test_only_as_many_edges_are_listed_as_asked_for(pahq, run):
+    shown = pahq("show", run.name, "--edges", "1").stdout
+    assert shown.count("->") == 1
+    assert "and 3 more" in shown
