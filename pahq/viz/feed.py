@@ -22,6 +22,7 @@ from pahq.discovery.events import (
     from_record,
 )
 from pahq.graph.build import Graph, GraphShape
+from pahq.viz.compact import compact
 from pahq.viz.layout import HEAD_HEIGHT, Layout
 from pahq.viz.view import ends
 
@@ -35,6 +36,8 @@ class Feed:
         header: what the rows refer to; None before ``run_started``.
         rows: every row so far.
         ending: ``{"type", ...}`` of the last event, or None while the run goes on.
+        compact: where the nodes of the circuit stand when it is drawn close together; None
+            while the run goes on.
         decided: number of decisions.
         kept: how many of them kept their edge.
         skipped: how many needed no test.
@@ -45,10 +48,12 @@ class Feed:
         self.header: dict[str, Any] | None = None
         self.rows: list[list[Any]] = []
         self.ending: dict[str, Any] | None = None
+        self.compact: dict[str, Any] | None = None
         self.decided = 0
         self.kept = 0
         self.skipped = 0
         self.last_t = 0.0
+        self._shape: GraphShape | None = None
         self._senders: dict[str, int] = {}
         self._receivers: dict[str, int] = {}
 
@@ -62,6 +67,17 @@ class Feed:
             if event is not None:
                 self._event(event, float(record.get("t", 0.0)))
 
+    def kept_pairs(self) -> list[tuple[str, str]]:
+        """Return the drawn nodes at both ends of each kept edge."""
+        if self.header is None:
+            return []
+        nodes, senders, receivers = (self.header[k] for k in ("nodes", "senders", "receivers"))
+        return [
+            (nodes[senders[row[0]]][0], nodes[receivers[row[1]][1]][0])
+            for row in self.rows
+            if isinstance(row[0], int) and len(row) > 2 and row[2]
+        ]
+
     def _event(self, event: Event, t: float) -> None:
         if isinstance(event, RunStarted):
             self._begin(event)
@@ -71,11 +87,13 @@ class Feed:
                 self.ending["summary"] = event.summary
             elif isinstance(event, RunFailed):
                 self.ending["error"] = event.error
+            self.compact = compact(self._shape, self.kept_pairs()) if self._shape else None
         elif self.header is not None:
             self._row(event, t)
 
     def _begin(self, event: RunStarted) -> None:
         graph = Graph(GraphShape(**event.shape))
+        self._shape = graph.shape
         self.header = header(event, graph)
         self._senders = {s.name: i for i, s in enumerate(graph.senders)}
         self._receivers = {r.name: i for i, r in enumerate(graph.receivers)}
@@ -98,7 +116,7 @@ class Feed:
         elif isinstance(event, ReceiverStarted):
             self.rows.append(["r", event.receiver, round(t, 3)])
         elif isinstance(event, RunResumed):
-            self.ending = None
+            self.ending = self.compact = None
             self.rows.append(["resumed"])
 
 
