@@ -201,23 +201,18 @@ class WorkerClient:
         if self._closed:
             return
         error = _death(code, self.log, was_ready=was_ready)
-        for job in self._jobs.values():
-            if not job.over and job.phase != "queued":
-                job.phase, job.error = "failed", error
-                if job.request["do"] == "run":
-                    with suppress(PahqError):
-                        mark_failed(RunFolder(Path(job.request["folder"])), error)
         self._early_deaths += not was_ready
-        if self._early_deaths < MOST_EARLY_DEATHS:
-            self._start()
-            return
-        self.problem = error
+        hopeless = self._early_deaths >= MOST_EARLY_DEATHS
         for job in self._jobs.values():
-            if not job.over:
+            if not job.over and (hopeless or job.phase != "queued"):
                 job.phase, job.error = "failed", error
                 if job.request["do"] == "run":
                     with suppress(PahqError):
                         mark_failed(RunFolder(Path(job.request["folder"])), error)
+        if hopeless:
+            self.problem = error
+        else:
+            self._start()
 
 
 def _death(code: int, log: Path, *, was_ready: bool) -> dict[str, str]:
