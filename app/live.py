@@ -1,5 +1,6 @@
-"""Follows a run's log and tells the browser only what is new."""
+"""Follows a run's log and tells the browser only what is new, as often as both can bear."""
 
+import math
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,7 +9,32 @@ from pahq.runs.store import RunFolder
 from pahq.viz.feed import Feed
 from pahq.viz.theme import encoding
 
+LOOK_SECONDS = 0.1  # of work in this process that the shortest interval allows
+MOST_DOUBLINGS = 2
 OVERLAP = 3  # messages a row is repeated in: the browser may draw only the last of several
+
+
+@dataclass
+class Load:
+    """How much work a look at a run is: the interval between looks is doubled accordingly.
+
+    Attributes:
+        browser: how often the browser asks to double it, since its drawing takes too long.
+    """
+
+    browser: int = 0
+    _spent: deque[float] = field(default_factory=lambda: deque(maxlen=3))
+
+    def note(self, seconds: float) -> None:
+        """Take what the last look cost here."""
+        self._spent.append(seconds)
+
+    @property
+    def doublings(self) -> int:
+        """Return how often to double the interval; one slow look alone changes nothing."""
+        least = min(self._spent) if len(self._spent) == self._spent.maxlen else 0.0
+        here = math.ceil(math.log2(least / LOOK_SECONDS)) if least > LOOK_SECONDS else 0
+        return min(max(here, self.browser), MOST_DOUBLINGS)
 
 
 @dataclass
@@ -50,5 +76,6 @@ class Tail:
             "header": self.feed.header if first else None,
             "encoding": encoding() if first else None,
             "ending": self.feed.ending,
+            "compact": self.feed.compact,
             **more,
         }

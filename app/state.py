@@ -1,6 +1,8 @@
-"""What the page remembers: session state, the URL and the one worker. Nothing else touches them."""
+"""What the page remembers of runs: session state, the URL and the one worker.
 
-import contextlib
+Only this module and form.py touch session state and the URL.
+"""
+
 import gc
 import os
 import re
@@ -10,25 +12,20 @@ import psutil
 import streamlit as st
 
 import choices
-from live import Tail
-from pahq import catalog
-from pahq.errors import PahqError, UsageError
+import form
+from live import Load, Tail
+from pahq.errors import PahqError
 from pahq.paths import recordings_dir, runs_dir
 from pahq.runs import store
 from pahq.runs.client import SESSION, Job, WorkerClient
-from pahq.runs.config import RunConfig, check_threshold, knobs, make_config
-from pahq.runs.pace import Pace
+from pahq.runs.config import RunConfig
 from pahq.runs.store import RunFolder
-from pahq.tasks.source import USUAL_COUNT
 from status import Status, status_of
 
 SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # a run's id is a name, never a path
-SPECIAL = ("model", "task", "threshold", "policy")  # knobs with a control of their own
-DEFAULTS: dict[str, Any] = {
-    "model": "tiny-gpt", "model_path": "", "task": "ioi", "task_path": "", "policy": "pahq-int8",
-    "policy_more": "", "tau": "0.01", "tau_slider": 0.01, "pace": "watch",
-}  # fmt: skip
-OF_THE_MACHINE = ("threads", "batch_size", "memory_limit")  # not taken over from another run
+NODE = r"(a\d+\.h\d+|m\d+|input|logits)"
+NODES = re.compile(rf"{NODE}(,{NODE})*")
+VIEW = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*")  # words of look.js; it passes over strange ones
 WITHOUT_A_CHECK = ("threshold", "order", "absolute", "method", "memory_limit", "batch_size")
 
 
@@ -37,120 +34,6 @@ def worker() -> WorkerClient:
     """Return the server's one worker; the first page that is opened starts it."""
     gc.freeze()  # Streamlit collects after every tick; what is loaded by now need not be looked at
     return WorkerClient(session=os.environ.get("PAHQ_SESSION", SESSION))
-
-
-# Settings ---------------------------------------------------------------------------------------
-
-
-def seed() -> None:
-    """Fill the form once a session: from the URL, else from the run on screen, else by default."""
-    if "seeded" in st.session_state:
-        return
-    st.session_state["seeded"] = True
-    values = dict(DEFAULTS)
-    values |= {f"knob_{name}": field.default for name, field in advanced().items()}
-    run = shown()
-    if run is not None:
-        with contextlib.suppress(UsageError):
-            values |= _from_config(run.config)
-    for name, text in st.query_params.items():
-        values |= _from_url(name, text)
-    for key, value in values.items():
-        st.session_state.setdefault(key, value)
-
-
-def advanced() -> dict[str, Any]:
-    """Return the knobs without a control of their own; a new knob appears by itself."""
-    return {name: field for name, field in knobs().items() if name not in SPECIAL}
-
-
-def _from_url(name: str, text: str) -> dict[str, Any]:
-    """Return what one parameter of the URL sets; whatever is not a known value is ignored."""
-    lists = {"model": catalog.MODELS, "task": catalog.TASKS, "policy": catalog.POLICIES}
-    if name in lists and any(entry.name == text for entry in lists[name]):
-        return _policy(text) if name == "policy" else {name: text}
-    if name == "tau":
-        try:
-            return _tau(check_threshold(text))
-        except UsageError:
-            return {}
-    return {}
-
-
-def _from_config(config: RunConfig) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    known = catalog.model_or_none(config.model) is not None
-    values |= {"model": config.model} if known else {"model": choices.DIRECTORY}
-    values |= {} if known else {"model_path": config.model}
-    known = catalog.task_or_none(config.task) is not None
-    values |= {"task": config.task} if known else {"task": choices.FILE, "task_path": config.task}
-    values |= _tau(config.threshold) | _policy(config.policy)
-    same = [name for name in advanced() if name not in OF_THE_MACHINE]
-    values |= {f"knob_{name}": getattr(config, name) for name in same}
-    # A file chosen next would be cut to what is merely the usual number of a named task.
-    return values | ({"knob_examples": None} if known and config.examples == USUAL_COUNT else {})
-
-
-def _policy(name: str) -> dict[str, Any]:
-    main = name in choices.SHORT
-    return {"policy": name if main else choices.MORE, "policy_more": "" if main else name}
-
-
-def _tau(value: float) -> dict[str, Any]:
-    nearest = min(choices.THRESHOLDS, key=lambda step: abs(step - value))
-    return {"tau": f"{value:g}", "tau_slider": nearest}
-
-
-def slider_moved() -> None:
-    """Write the slider's threshold into the box."""
-    st.session_state["tau"] = f"{st.session_state['tau_slider']:g}"
-
-
-def box_changed() -> None:
-    """Move the slider to the step nearest to the box."""
-    try:
-        value = check_threshold(st.session_state["tau"])
-    except UsageError:
-        return
-    st.session_state["tau_slider"] = _tau(value)["tau_slider"]
-
-
-def setting(key: str) -> Any:
-    """Return what a control is set to."""
-    return st.session_state[key]
-
-
-def chosen(name: str) -> str:
-    """Return the chosen ``model``, ``task`` or ``policy``: a name, or a path of the user's."""
-    elsewhere = {
-        "model": (choices.DIRECTORY, "model_path"),
-        "task": (choices.FILE, "task_path"),
-        "policy": (choices.MORE, "policy_more"),
-    }
-    entry, key = elsewhere[name]
-    value = st.session_state[name]
-    return (st.session_state.get(key) or "") if value == entry else value
-
-
-def config() -> RunConfig:
-    """Return the form as a checked config.
-
-    Raises:
-        UsageError: for what cannot be used.
-    """
-    settings = {name: setting(f"knob_{name}") for name in advanced()}
-    settings |= {name: chosen(name) for name in ("model", "task", "policy")}
-    for name, what in (("model", "directory"), ("task", "file"), ("policy", "policy")):
-        if not settings[name]:
-            raise UsageError(
-                f"No {what} is given.", why=f"the {name} is still empty", fix=f"fill in the {what}"
-            )
-    return make_config(threshold=setting("tau"), **settings)
-
-
-def pace() -> Pace:
-    """Return how fast decisions are to be made."""
-    return choices.PACES[setting("pace")][1]
 
 
 # Runs -------------------------------------------------------------------------------------------
@@ -198,11 +81,11 @@ def start() -> None:
     """Start a run with the form's settings and show it; refuse with the reason."""
     st.session_state.pop("refused", None)
     try:
-        run = store.create(config())
+        run = store.create(form.config())
     except PahqError as error:
         st.session_state["refused"] = error.as_dict()
         return
-    worker().run(run, pace())
+    worker().run(run, form.pace())
     show(run)
 
 
@@ -219,7 +102,7 @@ def act(what: str) -> None:
     if what == "compute":
         start()
     elif what == "resume":
-        client.run(run, pace())
+        client.run(run, form.pace())
         st.session_state.pop("tail", None)
     else:
         {"pause": client.pause, "continue": client.go_on, "stop": client.stop}[what](run)
@@ -230,6 +113,14 @@ def show(run: RunFolder) -> None:
     for name in ("node", "edge", "step"):
         st.query_params.pop(name, None)
     st.query_params["run"] = run.id
+
+
+def try_threshold(key: str) -> None:
+    """Run again what is on screen, with the threshold that the picture proposed."""
+    value, run = (st.session_state.get(key) or {}).get("threshold"), shown()
+    if run is not None and isinstance(value, int | float) and value > 0:
+        form.take(run.config, threshold=float(value))
+        start()
 
 
 def job(run: RunFolder) -> Job | None:
@@ -268,6 +159,16 @@ def tail(run: RunFolder) -> Tail:
     return found
 
 
+def load() -> Load:
+    """Return how much work a look at the run on screen is, here and in the browser."""
+    return st.session_state.setdefault("load", Load())
+
+
+def drawn(key: str) -> None:
+    """Note what the browser says about its drawing."""
+    load().browser = int((st.session_state.get(key) or {}).get("cost") or 0)
+
+
 def present() -> Status:
     """Return the state of the run on screen, read up to now."""
     run = shown()
@@ -304,7 +205,7 @@ def looked(key: str) -> None:
     look = (st.session_state.get(key) or {}).get("look") or {}
     if look.get("run") != st.query_params.get("run", look.get("run")):
         return
-    for name in ("node", "edge", "step"):
+    for name in ("node", "edge", "step", "view"):
         value = look.get(name)
         if value is None:
             st.query_params.pop(name, None)
@@ -321,24 +222,13 @@ def resync() -> None:
 def initial_look() -> dict[str, Any]:
     """Return what the URL asks to be selected."""
     found: dict[str, Any] = {}
-    node = st.query_params.get("node", "")
-    if re.fullmatch(r"(a\d+\.h\d+|m\d+|input|logits)", node):
-        found["node"] = node
+    for name, form_of in (("node", NODES), ("view", VIEW)):
+        if form_of.fullmatch(st.query_params.get(name, "")):
+            found[name] = st.query_params[name]
     for name in ("edge", "step"):
         if st.query_params.get(name, "").isdecimal():
             found[name] = int(st.query_params[name])
     return found
-
-
-def write_url() -> None:
-    """Keep the settings in the URL, so that it can be bookmarked."""
-    settings = {"model": setting("model"), "task": setting("task"), "tau": setting("tau")}
-    settings["policy"] = chosen("policy")
-    for name, value in settings.items():
-        if str(value) != str(DEFAULTS[name]) and value:
-            st.query_params[name] = str(value)
-        else:
-            st.query_params.pop(name, None)
 
 
 # The check before a search ----------------------------------------------------------------------
@@ -346,7 +236,7 @@ def write_url() -> None:
 
 def _to_check() -> RunConfig | None:
     try:
-        settings = config()
+        settings = form.config()
     except PahqError:
         return None
     return settings if choices.model_facts(settings.model).ready else None

@@ -1,8 +1,11 @@
 """Page Discover: choose, run, and watch the circuit emerge."""
 
+import time
+
 import streamlit as st
 
 import choices
+import form
 import state
 from components import settings
 from components.observatory import observatory
@@ -21,15 +24,15 @@ PICTURE = "picture"
 def sidebar() -> None:
     """Draw the settings and Run."""
     facts = settings.model_box()
-    if task := settings.task_box(state.chosen("model")):
-        seed, stamp = state.setting("knob_seed"), choices.file_stamp(task)
-        task_card(choices.task_card(task, state.chosen("model"), seed, stamp))
-    settings.policy_switch(state.setting("knob_device"))
+    if task := settings.task_box(form.chosen("model")):
+        seed, stamp = form.setting("knob_seed"), choices.file_stamp(task)
+        task_card(choices.task_card(task, form.chosen("model"), seed, stamp))
+    settings.policy_switch(form.setting("knob_device"))
     settings.threshold_box(
-        state.setting("knob_metric"),
-        state.setting("knob_absolute"),
-        on_slide=state.slider_moved,
-        on_type=state.box_changed,
+        form.setting("knob_metric"),
+        form.setting("knob_absolute"),
+        on_slide=form.slider_moved,
+        on_type=form.box_changed,
     )
     st.button(
         "Run",
@@ -47,7 +50,7 @@ def sidebar() -> None:
     st.fragment(before_the_search, run_every=CHECK_TICK if pending else None)()
     with st.expander("Advanced", key="advanced"):
         settings.pace_box()
-        for name, field in state.advanced().items():
+        for name, field in form.advanced().items():
             settings.knob_box(name, field)
 
 
@@ -62,11 +65,12 @@ def tick(status: Status) -> float | None:
     """Return how often to look; None once nothing more is coming."""
     if not status.live:
         return None
-    return QUICK if status.kind == "loading" else TICK
+    return QUICK if status.kind == "loading" else TICK * 2 ** state.load().doublings
 
 
 def watch() -> None:
     """Draw the run on screen; called again and again while it goes on."""
+    began = time.perf_counter()
     run = state.shown()
     tail = state.tail(run) if run else None
     status = state.status(run, tail)
@@ -81,23 +85,27 @@ def watch() -> None:
         empty()
     else:
         now = {"live": status.live, "title": status.title, "detail": status.detail}
-        now["memory"] = state.memory(run) if status.live else None
+        now |= {"memory": state.memory(run) if status.live else None, "interval": tick(status)}
         observatory(
             tail.message(status=now, initial=state.initial_look()),
             key=PICTURE,
             on_look=lambda: state.looked(PICTURE),
             on_resync=state.resync,
+            on_cost=lambda: state.drawn(PICTURE),
+            on_threshold=lambda: state.try_threshold(PICTURE),
         )
+    if status.live:
+        state.load().note(time.perf_counter() - began)
     if state.turned("tick", tick(status)):
         if status.kind == "finished":
             state.tell(f"Finished: {status.detail}")
         st.rerun()
 
 
-state.seed()
+form.seed(state.shown())
 with st.sidebar:
     sidebar()
-state.write_url()
+form.write_url()
 if finished := state.news():
     st.toast(finished, icon=":material/check:")
 st.fragment(watch, run_every=state.noted("tick", tick(state.present())))()

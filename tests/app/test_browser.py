@@ -8,65 +8,18 @@ import time
 import psutil
 import pytest
 
+from tests.app.driving import (
+    RANGE,
+    click_node,
+    facts,
+    run,
+    scrub,
+    stop,
+    strip,
+    wait_for_more,
+)
+
 pytestmark = pytest.mark.browser
-NODE_PIXEL = """name => {
-  const gd = document.querySelector('[data-part=graph]');
-  const trace = gd.data.find(t => t.customdata && t.customdata[0].node);
-  const i = trace.customdata.findIndex(d => d.node === name);
-  const { xaxis, yaxis } = gd._fullLayout;
-  const box = gd.getBoundingClientRect();
-  return [box.x + xaxis._offset + xaxis.d2p(trace.x[i]),
-    box.y + yaxis._offset + yaxis.d2p(trace.y[i])];
-}"""
-RANGE = "() => document.querySelector('[data-part=graph]')._fullLayout.xaxis.range.slice()"
-COUNT = "() => ({...document.querySelector('.obs').dataset})"
-
-
-def facts(page) -> dict:
-    return page.evaluate(COUNT)
-
-
-def strip(page) -> str:
-    return page.locator(".strip").get_attribute("data-kind")
-
-
-def run(page) -> str:
-    """Press Run; return the run's id once its first decision is on screen."""
-    page.locator(".st-key-run button").click()
-    page.wait_for_function(
-        "() => { const d = document.querySelector('.obs').dataset;"
-        " return d.run !== 'made-ioi' && Number(d.decided) > 0 && d.drawn === d.step; }"
-    )
-    return facts(page)["run"]
-
-
-def stop(page):
-    page.locator(".st-key-do-stop button").click()
-    page.wait_for_selector(".strip[data-kind=stopped]")
-
-
-def wait_for_more(page, than: int, more: int = 20):
-    page.wait_for_function(
-        f"() => Number(document.querySelector('.obs').dataset.decided) > {than + more}"
-    )
-
-
-def click_node(page, name):
-    x, y = page.evaluate(NODE_PIXEL, name)
-    page.mouse.move(x - 3, y - 3)
-    page.mouse.move(x, y)
-    page.wait_for_selector("[data-part=graph-tip]:not([hidden])")
-    page.mouse.down()
-    page.mouse.up()
-
-
-def scrub(page, step):
-    page.evaluate(
-        "step => { const r = document.querySelector('.obs-track input'); r.value = step;"
-        " r.dispatchEvent(new Event('input', {bubbles: true})); }",
-        step,
-    )
-    page.wait_for_function(f"() => document.querySelector('.obs').dataset.drawn === '{step}'")
 
 
 def test_run_shows_edges_within_two_seconds_and_they_become_more(server, open_page):
@@ -157,12 +110,22 @@ def test_a_shared_link_opens_the_same_view(server, open_page):
 def test_the_keyboard_walks_over_the_graph(server, open_page):
     page = open_page(server.url)
     page.locator("[data-part=graph]").focus()
+    heading = page.locator("[data-part=details] h4")
+    said = page.locator("[data-part=live]")
     for key in ("ArrowUp", "ArrowDown", "ArrowDown", "ArrowRight"):
         page.keyboard.press(key)
-    heading = page.locator("[data-part=details] h4")
-    first = heading.inner_text()
+    assert page.locator("[data-part=graph-tip]").is_visible()
+    assert heading.count() == 0  # walking selects nothing yet
+    name = said.inner_text()
+    page.keyboard.press("Enter")
+    assert heading.inner_text().lower().startswith(name)
     page.keyboard.press("ArrowLeft")
-    assert heading.inner_text() != first
+    page.keyboard.press("Shift+Enter")
+    assert page.locator(".obs-chosen button").count() == 2
+    page.keyboard.press("g")
+    page.wait_for_function("() => /view=l\\d/.test(location.search)")
+    page.keyboard.press("Escape")
+    assert page.locator(".obs-chosen").count() == 0
     for key in ("ArrowUp",) * 9 + ("e",):  # up to the logits, then through their edges
         page.keyboard.press(key)
     page.wait_for_selector("text=Evaluated with")

@@ -21,12 +21,20 @@ def observatory(
     key: str,
     on_look: Callable[[], None],
     on_resync: Callable[[], None],
+    on_cost: Callable[[], None],
+    on_threshold: Callable[[], None],
 ) -> Any:
-    """Mount the picture. ``look`` in session state is what the reader selected."""
+    """Mount the picture. In session state, under its key, are the browser's answers.
+
+    ``look`` is what the reader selected, ``cost`` how often the interval between messages should
+    be doubled, ``threshold`` the one to run with next. ``resync`` asks for the whole log.
+    """
     _serve()
     return _component()(
-        key=key, data=data, on_look_change=on_look, on_resync_change=on_resync, height="content"
-    )
+        key=key, data=data, height="content",
+        on_look_change=on_look, on_resync_change=on_resync, on_cost_change=on_cost,
+        on_threshold_change=on_threshold,
+    )  # fmt: skip
 
 
 def _serve() -> None:

@@ -19,20 +19,28 @@ export function histogram({ log, step, edge }) {
   }
   const most = Math.max(...bins.map(([out, kept]) => out + kept), 1);
   const height = (n) => 62 * (Math.log1p(n) / Math.log1p(most));
+  const width = 300 / BINS - 1.4;
   const bars = bins.map(([out, kept], i) => {
-    const x = (300 * i) / BINS;
+    const x = (300 * i) / BINS + 0.7;
     const all = height(out + kept);
     const part = all * (kept / Math.max(out + kept, 1));
-    return `<rect class="out" x="${x + 0.7}" y="${66 - all}" width="${300 / BINS - 1.4}" height="${all - part}"/>
-      <rect class="kept" x="${x + 0.7}" y="${66 - part}" width="${300 / BINS - 1.4}" height="${part}"/>`;
+    const bar = (name, y, tall) =>
+      `<rect class="${name}" x="${x}" y="${y}" width="${width}" height="${tall}"/>`;
+    return bar("out", 66 - all, all - part) + bar("kept", 66 - part, part);
   }).join("");
   const tau = 300 * place(log.header.threshold);
   const mine = 300 * place(edge.effect);
-  const ticks = [-6, -4, -2, 0].map((power) =>
-    `<text x="${300 * place(10 ** power)}" y="80" text-anchor="${power === -6 ? "start" : "middle"}">${power === 0 ? "1" : `1e${power}`.replace("-", "−")}</text>`).join("");
-  return `<svg class="obs-hist" viewBox="0 -14 300 98" role="img" aria-label="Histogram of the size of all effects; the threshold is ${log.header.threshold}">
+  const ticks = [-6, -4, -2, 0].map((power) => {
+    const anchor = power === LOW ? "start" : "middle";
+    const text = power === 0 ? "1" : `1e−${-power}`;
+    return `<text x="${300 * place(10 ** power)}" y="80" text-anchor="${anchor}">${text}</text>`;
+  }).join("");
+  const words = "Histogram of the size of all effects; "
+    + `the threshold is ${log.header.threshold}`;
+  return `<svg class="obs-hist" viewBox="0 -14 300 98" role="img" aria-label="${words}">
     ${bars}<line class="base" x1="0" x2="300" y1="66.5" y2="66.5"/>
-    <line class="tau" x1="${tau}" x2="${tau}" y1="-4" y2="66"/><text class="tau" x="${tau}" y="-6" text-anchor="middle">τ</text>
+    <line class="tau" x1="${tau}" x2="${tau}" y1="-4" y2="66"/>
+    <text class="tau" x="${tau}" y="-6" text-anchor="middle">τ</text>
     <path class="mine" d="M${mine} 66 l-5 -9 h10z"/>${ticks}</svg>`;
 }
 
@@ -54,10 +62,18 @@ export function damageChart({ log, view, width }) {
   const [remaining, damage] = points.at(-1);
   const grid = [0, 0.5, 1].map((share) => {
     const value = bottom + share * (top - bottom);
-    return `<line class="grid" x1="46" x2="${width - 10}" y1="${y(value)}" y2="${y(value)}"/><text x="40" y="${y(value) + 4}" text-anchor="end">${measure(value)}</text>`;
+    const at = y(value);
+    return `<line class="grid" x1="46" x2="${width - 10}" y1="${at}" y2="${at}"/>
+      <text x="40" y="${at + 4}" text-anchor="end">${measure(value)}</text>`;
   }).join("");
-  const ticks = [0, 0.25, 0.5, 0.75, 1].map((share) =>
-    `<text x="${x(share * total)}" y="130" text-anchor="${{ 0: "end", 1: "start" }[share] ?? "middle"}">${count(share * total)}</text>`).join("");
-  return `<svg class="obs-damage" viewBox="0 0 ${width} 134" role="img" aria-label="Damage ${measure(damage)} ${log.header.unit} with ${count(remaining)} edges remaining">
-    ${grid}<polyline points="${path}"/><circle cx="${x(remaining)}" cy="${y(damage)}" r="4"/>${ticks}</svg>`;
+  const ticks = [0, 0.25, 0.5, 0.75, 1].map((share) => {
+    const anchor = { 0: "end", 1: "start" }[share] ?? "middle";
+    const text = count(share * total);
+    return `<text x="${x(share * total)}" y="130" text-anchor="${anchor}">${text}</text>`;
+  }).join("");
+  const words = `Damage ${measure(damage)} ${log.header.unit} `
+    + `with ${count(remaining)} edges remaining`;
+  return `<svg class="obs-damage" viewBox="0 0 ${width} 134" role="img" aria-label="${words}">
+    ${grid}<polyline points="${path}"/>
+    <circle cx="${x(remaining)}" cy="${y(damage)}" r="4"/>${ticks}</svg>`;
 }

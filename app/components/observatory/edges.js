@@ -1,4 +1,6 @@
-// Edges of the circuit graph: which are drawn, where they run, which channel says what.
+// Edges of the circuit graph: where they run, and which channel says what.
+
+import { nearThreshold } from "./bundle.js";
 
 const POINTS = 22;
 
@@ -7,15 +9,17 @@ const POINTS = 22;
  * `reach` is half a node in the units of the axes, so edges meet nodes at any size of the picture.
  */
 function ends(edge, { nodes, reach }) {
-  const [, , , , x0, y0] = nodes[edge.from];
-  const [, , , , x1, y1] = nodes[edge.to];
+  const from = nodes[edge.from];
+  const to = nodes[edge.to];
   const side = { q: -0.75, k: 0, v: 0.75 }[edge.kind] ?? 0;
-  return [x0, y0 + 0.6 * reach.y, x1 + side * reach.x, y1 - reach.y];
+  return [from.x, from.y + 0.6 * reach.y, to.x + side * reach.x, to.y - reach.y];
 }
 
-export function curve(edge, header, points = POINTS) {
-  const [x0, y0, x1, y1] = ends(edge, header);
+/** Points of an edge from node to node of `arrangement`, as lists of x and y. */
+export function curve(edge, arrangement, points = POINTS) {
+  const [x0, y0, x1, y1] = ends(edge, arrangement);
   const lift = Math.max(0.45 * (y1 - y0), 0.25);
+  const bow = sideways(edge, arrangement);
   const xs = [];
   const ys = [];
   for (let i = 0; i < points; i += 1) {
@@ -24,16 +28,22 @@ export function curve(edge, header, points = POINTS) {
     const b = 3 * t * (1 - t) ** 2;
     const c = 3 * t * t * (1 - t);
     const d = t ** 3;
-    xs.push((a + b) * x0 + (c + d) * x1);
+    xs.push((a + b) * x0 + (c + d) * x1 + (b + c) * bow);
     ys.push(a * y0 + b * (y0 + lift) + c * (y1 - lift) + d * y1);
   }
   return [xs, ys];
 }
 
-/** The strongest `budget` of the kept edges, strongest last so that they lie on top. */
-export function withinBudget(kept, budget) {
-  const sorted = [...kept].sort((a, b) => Math.abs(a.effect) - Math.abs(b.effect));
-  return sorted.length > budget ? sorted.slice(sorted.length - budget) : sorted;
+/** How far an upright edge swings out, so that it does not run through the nodes between. */
+function sideways(edge, { nodes, width }) {
+  const from = nodes[edge.from];
+  const to = nodes[edge.to];
+  if (Math.abs(from.x - to.x) > 0.3) return 0;
+  const between = nodes.filter((node) =>
+    node.y > from.y + 0.1 && node.y < to.y - 0.1 && Math.abs(node.x - from.x) < 0.4).length;
+  if (!between) return 0;
+  const side = (edge.from + edge.to) % 2 === 0 ? 1 : -1;
+  return side * Math.min(0.55 * between ** 0.95, 0.62 * width);
 }
 
 /** How strong an effect is, from 0 at the threshold to 1 at the largest, by its logarithm. */
@@ -42,34 +52,34 @@ export function strength(effect, { threshold }, largest) {
   return Math.min(Math.log(Math.abs(effect) / threshold) / Math.log(largest / threshold), 1);
 }
 
-export const nearThreshold = (edge, header, encoding) =>
-  Math.abs(Math.abs(edge.effect) - header.threshold) <= encoding.borderline * header.threshold;
-
 /** Colour of an edge under one of the three readings. */
 function colour(edge, by, theme, total) {
   if (by === "sign") return edge.effect < 0 ? theme.sign.down : theme.sign.up;
-  if (by === "reads") return theme.reads[edge.kind] ?? theme.reads.logits;
-  const place = Math.floor((edge.i / Math.max(total, 1)) * theme.order.length);
+  if (by === "reads") return theme.reads[edge.kind] ?? theme.muted;
+  const place = Math.floor((edge.members[0].i / Math.max(total, 1)) * theme.order.length);
   return theme.order[Math.min(place, theme.order.length - 1)];
 }
 
-/** Traces of `edges`: one for each colour, width and dash that occurs. */
-export function edgeTraces(edges, { theme, encoding, header, by, largest, opacity }) {
+/** How many points a curve gets where `count` are drawn. */
+export const pointsFor = (count) => (count > 600 ? 8 : count > 200 ? 14 : POINTS);
+
+/** Traces of drawn edges, which hold their curve: one for each colour, width and dash. */
+export function edgeTraces(edges, { theme, encoding, log, drawn, colourBy, opacity }) {
+  const { header } = log;
   const groups = new Map();
   const thin = density(edges.length);
-  const points = edges.length > 600 ? 8 : edges.length > 200 ? 14 : POINTS;
   for (const edge of edges) {
-    const paint = colour(edge, by, theme, header.edges);
+    const paint = colour(edge, colourBy, theme, header.edges);
     const bins = encoding.widths.length;
-    const bin = Math.min(Math.floor(strength(edge.effect, header, largest) * bins), bins - 1);
+    const bin = Math.min(Math.floor(strength(edge.effect, header, drawn.largest) * bins), bins - 1);
     const width = encoding.widths[bin] * thin;
-    const dash = nearThreshold(edge, header, encoding) ? "7px,4px" : "solid";
+    const near = edge.members.every((one) => nearThreshold(one, header, encoding));
+    const dash = near ? "7px,4px" : "solid";
     const key = `${width}|${dash}|${paint}`;
     if (!groups.has(key)) groups.set(key, line(paint, width, dash, opacity));
     const trace = groups.get(key);
-    const [xs, ys] = curve(edge, header, points);
-    trace.x.push(...xs, null);
-    trace.y.push(...ys, null);
+    trace.x.push(...edge.curve[0], null);
+    trace.y.push(...edge.curve[1], null);
   }
   return [...groups.values()].sort((a, b) => a.line.width - b.line.width);
 }
@@ -84,19 +94,27 @@ export function line(color, width, dash, opacity) {
   };
 }
 
-/** Invisible points along each edge that catch the mouse. */
-export function edgeHandles(edges, header) {
-  const trace = {
-    type: "scatter", mode: "markers", hoverinfo: "none", x: [], y: [], customdata: [],
-    marker: { size: 11, color: "rgba(0,0,0,0)", line: { width: 0 } },
-  };
+/** The edge of `edges` that runs nearest to a pixel, no farther than `reach` px. */
+export function edgeAt(x, y, edges, pixel, reach) {
+  let best = null;
+  let least = reach;
   for (const edge of edges) {
-    const [xs, ys] = curve(edge, header, 7);
-    for (const i of [2, 3, 4]) {
-      trace.x.push(xs[i]);
-      trace.y.push(ys[i]);
-      trace.customdata.push({ edge: edge.i });
+    const [xs, ys] = edge.curve;
+    let [ax, ay] = pixel(xs[0], ys[0]);
+    for (let i = 1; i < xs.length; i += 1) {
+      const [bx, by] = pixel(xs[i], ys[i]);
+      const away = distance(x, y, ax, ay, bx, by);
+      if (away < least) [best, least] = [edge, away];
+      [ax, ay] = [bx, by];
     }
   }
-  return trace;
+  return best;
+}
+
+/** From a point to the line between two others. */
+function distance(x, y, ax, ay, bx, by) {
+  const [dx, dy] = [bx - ax, by - ay];
+  const along = ((x - ax) * dx + (y - ay) * dy) / (dx * dx + dy * dy || 1);
+  const t = Math.min(Math.max(along, 0), 1);
+  return Math.hypot(x - ax - t * dx, y - ay - t * dy);
 }

@@ -54,3 +54,18 @@ export const FORMAT_NAMES = {
   int8: "INT8", int4: "INT4",
 };
 export const formatName = (fmt) => FORMAT_NAMES[fmt] ?? String(fmt ?? "FP32").toUpperCase();
+
+const METRICS = {
+  kl: "KL divergence", "logit-diff": "Logit difference", "prob-diff": "Probability difference",
+  nll: "Negative log-likelihood", accuracy: "Error rate",
+};
+export const metricName = (metric) => METRICS[metric] ?? metric;
+
+/** A button of this component's HTML; what it does is said by its data attributes. */
+export const button = (attributes, inner, label = "") =>
+  `<button type="button" ${attributes} ${label ? `aria-label="${escape(label)}"` : ""}>`
+  + `${inner}</button>`;
+
+/** A line drawing of 16 by 16. */
+export const icon = (path) =>
+  `<svg viewBox="0 0 16 16" aria-hidden="true"><path d="${path}"/></svg>`;

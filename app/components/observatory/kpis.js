@@ -1,17 +1,14 @@
 // The key figures of the step that is shown.
 
+import { bytes, count, duration, measure, metricName, percent } from "./format.js";
 import { storedBytes } from "./map.js";
-import { bytes, count, duration, measure, percent } from "./format.js";
-
-const METRICS = {
-  kl: "KL divergence", "logit-diff": "Logit difference", "prob-diff": "Probability difference",
-  nll: "Negative log-likelihood", accuracy: "Error rate",
-};
 
 const tile = (name, label, value, below, extra = "") =>
-  `<div class="obs-kpi" data-kpi="${name}"><dt>${label}</dt><dd>${value}</dd><p>${below}</p>${extra}</div>`;
+  `<div class="obs-kpi" data-kpi="${name}"><dt>${label}</dt><dd>${value}</dd>`
+  + `<p>${below}</p>${extra}</div>`;
 
-export function kpis({ log, view, running, ending, status }) {
+export function kpis(scene) {
+  const { log, view, running, ending } = scene;
   const { header } = log;
   const share = view.step / Math.max(header.edges, 1);
   const summary = ending?.summary;
@@ -21,14 +18,14 @@ export function kpis({ log, view, running, ending, status }) {
       `of ${count(header.edges)} in the model`),
     tile("decided", "Decided", percent(share), `${count(view.skipped)} without a test`,
       `<div class="obs-bar"><i style="width:${(100 * share).toFixed(2)}%"></i></div>`),
-    tile("damage", METRICS[header.metric] ?? header.metric,
+    tile("damage", metricName(header.metric),
       `${measure(whole && summary ? summary.damage : view.damage)} <small>${header.unit}</small>`,
       whole && summary ? "of the circuit, in FP32" : "of the cuts so far", spark(view)),
     tile("recovered", "Behaviour recovered",
       whole && summary ? recovered(summary) : "–",
       recoveredNote(running, whole && summary)),
     speed({ log, view, running, summary, whole }),
-    memory({ log, view, summary, status, running }),
+    memory({ ...scene, summary }),
   ].join("");
 }
 
@@ -63,8 +60,9 @@ function timeLeft(view, edges) {
   return (view.t / tested) * share * (edges - view.step);
 }
 
-function memory({ log, view, summary, status, running }) {
-  const stored = storedBytes(view, log.header, log.encoding);
+function memory(scene) {
+  const { summary, status, running } = scene;
+  const stored = storedBytes(scene);
   const below = stored ? `weights ${bytes(stored.now)} of ${bytes(stored.full)}` : "whole process";
   const peak = running ? status?.memory : summary?.peak_bytes;
   return tile("memory", running ? "Memory" : "Peak memory", bytes(peak), below);
@@ -81,5 +79,6 @@ function spark(view) {
   const x = (i) => ((100 * i) / (some.length - 1)).toFixed(1);
   const y = (damage) => (22 - (20 * (damage - least)) / (most - least || 1)).toFixed(1);
   const path = some.map(([, damage], i) => `${x(i)},${y(damage)}`);
-  return `<svg class="obs-spark" viewBox="0 0 100 24" preserveAspectRatio="none" aria-hidden="true"><polyline points="${path.join(" ")}"/></svg>`;
+  return `<svg class="obs-spark" viewBox="0 0 100 24" preserveAspectRatio="none"
+    aria-hidden="true"><polyline points="${path.join(" ")}"/></svg>`;
 }

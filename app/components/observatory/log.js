@@ -1,6 +1,8 @@
 // The run's log and what it looks like after any number of decisions.
 // The same rules as pahq/viz/view.py; a test compares the two.
 
+import { Bookmarks } from "./bookmarks.js";
+
 export const FLASH = 30;
 export const TRAIL = 10;
 
@@ -11,9 +13,11 @@ export class Log {
     this.rows = [];
     this.decisions = []; // index into rows of each decision
     this.decided = 0;
-    this.lastT = 0;
     this.largest = 0; // largest |effect| of a kept edge, for widths
     this.receiverStarts = []; // [step, receiver name]
+    this.raises = []; // [step, names that compute in another format from there on]
+    this.effects = { least: Infinity, most: -Infinity }; // smallest size, largest effect tested
+    this.bookmarks = new Bookmarks();
     this.view = fresh(header);
   }
 
@@ -27,13 +31,18 @@ export class Log {
   #add(row) {
     this.rows.push(row);
     if (row[0] === "r") this.receiverStarts.push([this.decided, row[1]]);
-    if (typeof row[0] !== "number") return;
-    this.decisions.push(this.rows.length - 1);
-    this.decided += 1;
-    if (row.length > 2) {
-      this.lastT = row[5];
-      if (row[2]) this.largest = Math.max(this.largest, Math.abs(row[3]));
+    if (row[0] === "f") this.raises.push([this.decided, Object.keys(row[2])]);
+    const decision = typeof row[0] === "number";
+    if (decision) {
+      this.decisions.push(this.rows.length - 1);
+      this.decided += 1;
     }
+    this.bookmarks.read(row, this.decided, this.header);
+    if (!decision || row.length < 3) return;
+    const [, , kept, effect] = row;
+    if (kept) this.largest = Math.max(this.largest, Math.abs(effect));
+    this.effects.least = Math.min(this.effects.least, Math.abs(effect));
+    this.effects.most = Math.max(this.effects.most, effect);
   }
 
   /** The run after `step` decisions. Going forward costs only the new rows. */

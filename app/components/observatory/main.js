@@ -1,20 +1,31 @@
 // Graph, precision map, replay, key figures and details of one run, with one selection.
 // Streamlit calls the default export whenever the data or the theme changes.
 
-import { CircuitGraph, BUDGET } from "./graph.js";
+import { actionsOf } from "./actions.js";
+import { arrange } from "./arrange.js";
+import { drawnEdges } from "./bundle.js";
 import { damageChart } from "./chart.js";
-import { edgeTab, logTab, nodeTab } from "./details.js";
+import { edgeTab, logTab } from "./edge_tab.js";
 import { count } from "./format.js";
+import { CircuitGraph } from "./graph.js";
 import { kpis } from "./kpis.js";
 import { Log } from "./log.js";
-import { PrecisionMap, storedBytes } from "./map.js";
-import { plotly, watchSize } from "./plot.js";
-import { pathsTab } from "./paths.js";
-import { Scrubber } from "./scrubber.js";
+import { START, lookOf, restore } from "./look.js";
+import { PrecisionMap } from "./map.js";
+import { nodeTab } from "./node_tab.js";
+import { outcomeCard } from "./outcome.js";
+import { Pace } from "./pace.js";
 import { FRAME, budgetLine, legend, mapLine, tooltip, waiting } from "./parts.js";
+import { pathsTab } from "./paths.js";
+import { plotly } from "./plot.js";
+import { Scrubber } from "./scrubber.js";
+import { pickedOn } from "./selection.js";
+import { damageTable, edgeTable, formatTable } from "./tables.js";
 import { currentTheme, publish } from "./theme.js";
-import { walk } from "./walk.js";
 
+const NARROW = 560; // px of width below which a finger on the graph scrolls the page
+const TABS = { node: nodeTab, edge: edgeTab, paths: pathsTab, log: logTab };
+const TABLES = { graph: edgeTable, map: formatTable, chart: damageTable };
 const instances = new WeakMap();
 const logs = new Map(); // run -> Log: survives a change of page
 
@@ -41,34 +52,30 @@ class Observatory {
     this.root.className = "obs";
     this.root.innerHTML = FRAME;
     parent.appendChild(this.root);
-    this.ui = {
-      step: 0, following: true, selection: null, tab: "node", colourBy: "reads", mapMode: "now",
-      logFilter: "all", budget: BUDGET, hover: null,
-    };
+    this.ui = START();
+    this.html = {};
     this.part = (name) => this.root.querySelector(`[data-part=${name}]`);
-    const picked = (place) => ({
-      onPick: (data) => this.select(data), onHover: (data, at) => this.hover(place, data, at),
+    const pointed = (place) => ({
+      onPick: (data, event) => this.pick(data, event.shiftKey),
+      onHover: (data, at) => this.hover(place, data, at),
+      onResize: () => this.draw(),
     });
-    this.graph = new CircuitGraph(this.part("graph"), picked("graph"));
-    this.map = new PrecisionMap(this.part("map"), picked("map"));
+    this.graph = new CircuitGraph(this.part("graph"), pointed("graph"));
+    this.map = new PrecisionMap(this.part("map"), pointed("map"));
     this.scrubber = new Scrubber(this.part("scrubber"), {
       seek: (step) => this.seek(step), live: () => this.follow(),
     });
-    this.root.addEventListener("click", (event) => this.click(event));
-    this.part("graph").addEventListener("keydown", (event) => this.key(event));
-    this.root.addEventListener("keydown", (event) => {
-      if (event.key === "Escape") this.select(null);
-    });
-    const plots = [this.part("graph"), this.part("map")];
-    this.unwatch = plots.map((plot) => watchSize(plot, () => this.draw()));
+    this.pace = new Pace((level) => this.send.state("cost", level));
+    this.stopListening = actionsOf(this);
     plotly().then((Plotly) => { this.Plotly = Plotly; this.draw(); }, () => this.fail());
   }
 
   destroy() {
     this.gone = true;
     this.scrubber.stop();
-    for (const stop of this.unwatch) stop();
-    if (this.Plotly) for (const name of ["graph", "map"]) this.Plotly.purge(this.part(name));
+    this.stopListening();
+    this.graph.destroy();
+    this.map.destroy();
     this.root.remove();
   }
 
@@ -82,7 +89,6 @@ class Observatory {
     if (log && !log.take(data.from, data.rows)) this.send.trigger("resync", Date.now());
     if (!log && data.from > 0) this.send.trigger("resync", Date.now());
     this.encoding = data.encoding ?? this.encoding;
-    if (log) log.encoding = this.encoding;
     this.log = log ?? this.log;
     this.pending = this.broken ?? (log ? null : waiting(data.status));
     this.running = data.status.live;
@@ -93,11 +99,8 @@ class Observatory {
   #begin(data) {
     this.run = data.run;
     this.scrubber.stop();
-    const { node, edge, step } = data.initial ?? {};
-    this.ui.selection = node ? { node } : Number.isInteger(edge) ? { edge } : null;
-    this.ui.following = !Number.isInteger(step);
-    this.ui.step = step ?? 0;
-    if (Number.isInteger(edge)) this.ui.tab = "edge";
+    Object.assign(this.ui, { cursor: null, collapsed: new Set() });
+    restore(this.ui, data.initial ?? {});
   }
 
   seek(step) {
@@ -115,24 +118,46 @@ class Observatory {
     this.report();
   }
 
-  /** `data` as on a drawn point: {node}, {edge} or null. */
-  select(data) {
-    this.ui.selection = data ? { ...data } : null;
-    if (data?.node !== undefined && this.ui.tab !== "paths") this.ui.tab = "node";
-    if (data?.edge !== undefined) this.ui.tab = "edge";
+  /** What was clicked in a picture: {layer}, {nodes}, {edges} or null. */
+  pick(data, adding) {
+    if (data?.layer !== undefined) this.collapse([data.layer]);
+    else this.select(data, adding);
+  }
+
+  select(data, adding = false) {
+    this.ui.selection = pickedOn(this.ui.selection, data, adding);
+    if (data?.nodes && this.ui.tab !== "paths") this.ui.tab = "node";
+    if (data?.edges && !data.path) this.ui.tab = "edge";
+    this.show();
+  }
+
+  /** Show layers as one node, or those that already are in their parts. */
+  collapse(layers) {
+    const { collapsed } = this.ui;
+    const open = layers.filter((layer) => !collapsed.has(layer));
+    for (const layer of layers) collapsed.delete(layer);
+    for (const layer of open) collapsed.add(layer);
+    this.ui.cursor = null;
+    this.show();
+  }
+
+  /** Draw what has changed, and keep it in the URL. */
+  show() {
     this.draw();
     this.report();
+  }
+
+  get look() {
+    return lookOf(this.ui, this.run);
   }
 
   /** Tell the page what is looked at, for the URL; never while a replay moves. */
   report() {
     if (this.scrubber.playing) return;
-    const { selection, following, step } = this.ui;
-    const { node, edge } = selection ?? {};
-    const look = { run: this.run, node, edge, step: following ? null : step };
-    if (JSON.stringify(look) === this.reported) return;
-    this.reported = JSON.stringify(look);
-    this.send.state("look", look);
+    const look = JSON.stringify(this.look);
+    if (look === this.reported) return;
+    this.reported = look;
+    this.send.state("look", this.look);
   }
 
   hover(place, data, at) {
@@ -146,88 +171,98 @@ class Observatory {
     card.style.transform = `translate(${x}px, ${above < 2 ? at[1] + 16 : above}px)`;
   }
 
-  click(event) {
-    const target = event.target.closest("button");
-    if (!target) return;
-    const { node, edge, path, through, filter, tab, colour, map, act } = target.dataset;
-    if (node) this.select({ node });
-    if (edge !== undefined) this.select({ edge: Number(edge) });
-    if (path) this.select({ path: path.split(",").map(Number), through: through || undefined });
-    if (filter) this.ui.logFilter = filter;
-    if (tab) this.ui.tab = tab;
-    if (colour) this.ui.colourBy = colour;
-    if (map) this.ui.mapMode = map;
-    if (act === "reset") this.graph.reset();
-    if (act === "all") this.ui.budget = Infinity;
-    if (act === "full") this.fullscreen();
-    if (filter || tab || colour || map || act) this.draw();
-  }
-
-  fullscreen() {
-    if (document.fullscreenElement) document.exitFullscreen();
-    else this.part("graph-card").requestFullscreen?.();
-  }
-
-  key(event) {
-    if (!this.scene) return;
-    const to = walk(event.key, this.scene, this.ui.selection);
-    if (to) {
-      event.preventDefault();
-      this.select(to);
-    } else if (event.key === " ") {
-      event.preventDefault();
-      this.scrubber.toggle();
-    }
-  }
-
   draw() {
     this.root.dataset.state = this.pending ? "waiting" : "shown";
     this.part("waiting").innerHTML = this.pending ?? "";
-    const { log, ui, encoding } = this;
-    if (!log || !encoding) return;
-    const theme = currentTheme(this.root, encoding);
-    publish(theme, this.root);
-    const view = log.viewAt(ui.step);
-    const step = Math.min(ui.step, log.decided);
-    const ending = this.pending ? null : this.data.ending;
-    view.over = Boolean(ending) && step >= log.decided;
-    this.scene = {
-      ...ui, step, log, view, theme, encoding, ending, Plotly: this.Plotly, running: this.running,
-      over: view.over, status: this.data.status,
-    };
+    if (!this.log || !this.encoding || document.hidden) return;
+    const began = performance.now();
+    const theme = currentTheme(this.root, this.encoding);
+    if (theme !== this.theme) publish(theme, this.root);
+    this.theme = theme;
+    this.scene = this.#scene(theme);
     this.text();
+    this.textMs = performance.now() - began;
     this.pictures();
     this.announce();
+  }
+
+  /** Everything that the parts need to know about the moment that is shown. */
+  #scene(theme) {
+    const { log, ui, encoding, running, data } = this;
+    const view = log.viewAt(ui.step);
+    const step = Math.min(ui.step, log.decided);
+    const ending = this.pending ? null : data.ending;
+    const over = Boolean(ending) && step >= log.decided;
+    view.over = over;
+    const places = ui.compact && ending ? data.compact : null;
+    const arrangement = arrange(log.header, { places, collapsed: ui.collapsed });
+    const scene = {
+      ...ui, ui, step, log, view, theme, encoding, ending, running, over, arrangement,
+      run: log.header.run, Plotly: this.Plotly, status: data.status, canCompact: data.compact,
+      narrow: this.root.clientWidth < NARROW && !document.fullscreenElement,
+      widths: { track: this.part("scrubber").querySelector(".obs-track").clientWidth,
+        chart: this.part("chart").clientWidth },
+    };
+    scene.drawn = drawnEdges(scene);
+    return scene;
+  }
+
+  /** Replace the inside of a part where it has changed: what has the focus there keeps it. */
+  put(name, html) {
+    if (html === this.html[name]) return;
+    this.part(name).innerHTML = html;
+    this.html[name] = html;
   }
 
   text() {
     const { scene } = this;
     Object.assign(this.root.dataset, {
       step: scene.step, edges: scene.view.kept.length, decided: scene.log.decided,
-      run: scene.log.header.run,
+      run: scene.run, lines: scene.drawn.edges.length,
     });
-    this.part("kpis").innerHTML = kpis(scene);
-    this.part("budget").innerHTML = budgetLine(scene);
-    this.part("legend").innerHTML = legend(scene);
-    const stored = storedBytes(scene.view, scene.log.header, scene.encoding);
-    this.part("map-line").innerHTML = mapLine(scene, stored);
+    this.put("kpis", kpis(scene));
+    this.put("budget", budgetLine(scene));
+    this.put("legend", legend(scene));
+    this.put("map-line", mapLine(scene));
+    this.put("outcome", outcomeCard(scene));
     this.scrubber.draw(scene);
-    const tabs = { node: nodeTab, edge: edgeTab, paths: pathsTab, log: logTab };
     const body = this.part("details");
-    const html = tabs[scene.tab](scene);
     if (body.dataset.tab !== scene.tab) body.scrollTop = 0;
     body.dataset.tab = scene.tab;
-    if (html !== this.detailsHtml) body.innerHTML = html;
-    this.detailsHtml = html;
-    for (const button of this.root.querySelectorAll("[data-tab],[data-colour],[data-map]")) {
-      const { tab, colour, map } = button.dataset;
-      const on = (tab ?? colour ?? map) === (tab ? scene.tab : colour ? scene.colourBy : scene.mapMode);
-      button.setAttribute(tab ? "aria-selected" : "aria-pressed", String(on));
+    this.put("details", TABS[scene.tab](scene));
+    this.#buttons();
+    for (const [name, table] of Object.entries(TABLES)) {
+      const shown = scene.ui.tables.has(name);
+      this.part(`${name}-table`).hidden = !shown;
+      this.part(name).classList.toggle("obs-away", shown);
+      if (shown) this.put(`${name}-table`, table(scene));
     }
     const chart = this.part("chart");
-    if (chart.closest("details").open) {
-      chart.innerHTML = damageChart({ ...scene, width: Math.max(chart.clientWidth, 280) });
+    if (chart.closest("details").open && !scene.ui.tables.has("chart")) {
+      this.put("chart", damageChart({ ...scene, width: Math.max(scene.widths.chart, 280) }));
     }
+  }
+
+  #buttons() {
+    const { ui, drawn, canCompact, log } = this.scene;
+    const on = {
+      tab: ui.tab, colour: ui.colourBy, map: ui.mapMode,
+    };
+    const pressed = {
+      compact: ui.compact && Boolean(canCompact), merged: ui.merged, loose: ui.hideLoose,
+      layers: ui.collapsed.size === log.header.size.layers,
+    };
+    const kinds = "[data-tab],[data-colour],[data-map],[data-table],[data-toggle]";
+    for (const button of this.root.querySelectorAll(kinds)) {
+      const [kind, value] = Object.entries(button.dataset)[0];
+      const state = kind === "toggle" ? pressed[value]
+        : kind === "table" ? ui.tables.has(value) : on[kind] === value;
+      button.setAttribute(kind === "tab" ? "aria-selected" : "aria-pressed", String(state));
+    }
+    const toggle = (name) => this.root.querySelector(`[data-toggle=${name}]`);
+    toggle("compact").disabled = !canCompact;
+    toggle("loose").hidden = !drawn.loose.nodes.size;
+    toggle("loose").textContent = `Hide ${count(drawn.loose.nodes.size)} dangling`;
   }
 
   /** One drawing at a time; the latest wish is drawn next. */
@@ -237,7 +272,7 @@ class Observatory {
       this.again = true;
       return;
     }
-    if (this.graph.element.held || this.map.element.held) {
+    if (this.graph.held || this.map.held) {
       clearTimeout(this.soon);
       this.soon = setTimeout(() => this.pictures(), 120);
       return;
@@ -245,11 +280,13 @@ class Observatory {
     this.drawing = true;
     this.again = false;
     const began = performance.now();
+    const { scene } = this;
     try {
-      await this.graph.draw(this.scene);
-      await this.map.draw(this.scene);
-      this.root.dataset.drawn = this.scene.step;
-      this.root.dataset.ms = Math.round(performance.now() - began);
+      await this.graph.draw(scene);
+      await this.map.draw(scene);
+      const spent = performance.now() - began + this.textMs;
+      Object.assign(this.root.dataset, { drawn: scene.step, ms: Math.round(spent) });
+      this.pace.note(spent, scene.running);
     } finally {
       this.drawing = false;
     }
@@ -258,16 +295,21 @@ class Observatory {
   }
 
   announce() {
-    const { view, log } = this.scene;
+    const { view, log, over } = this.scene;
     const layer = /^[am](\d+)/.exec(view.receiver ?? "")?.[1];
-    const where = this.scene.over ? "Finished" : layer ? `Layer ${layer}` : "Logits";
+    const where = over ? "Finished" : layer ? `Layer ${layer}` : "Logits";
     if (where === this.announced) return;
     this.announced = where;
     const kept = `${count(view.kept.length)} edges kept`;
-    this.part("live").textContent = `${where}. ${kept} of ${count(view.step)} decided.`;
+    this.say(`${where}. ${kept} of ${count(view.step)} decided.`);
     const { task, model } = log.header;
     this.part("graph").setAttribute("aria-label",
       `Circuit of ${task} in ${model}: ${kept}. Arrow keys walk over the nodes.`);
+  }
+
+  /** Words for a screen reader. */
+  say(words) {
+    this.part("live").textContent = words;
   }
 
   fail() {

@@ -1,58 +1,80 @@
 // The precision map: one square a component, the letter says in how many bits it computes.
 
+import { bytes } from "./format.js";
 import { formatOf, standing, TRAIL } from "./log.js";
-import { CONFIG, baseLayout, fade, onClick, pixel } from "./plot.js";
+import { Picture, baseLayout, fade } from "./plot.js";
+import { nodesOf } from "./selection.js";
 
-export class PrecisionMap {
-  constructor(element, { onPick, onHover }) {
-    this.element = element;
-    this.onPick = onPick;
-    this.onHover = onHover;
-    this.ready = false;
+const LEFT = 46;
+const TOP = 20;
+const BARS = 62; // px at the right for the bytes of each layer
+
+export class PrecisionMap extends Picture {
+  constructor(element, listeners) {
+    super(element, listeners, { scrollZoom: false });
   }
 
   async draw(scene) {
+    this.scene = scene;
+    const looks = looksOf(scene, this.box);
+    if (looks === this.looks) return; // most decisions change nothing here
+    this.looks = looks;
     const { header } = scene.log;
-    const box = this.element.getBoundingClientRect();
-    const { layers, width } = header.size;
-    const margin = { l: 46, r: 10, t: 20, b: 4 };
+    const { width, layers } = header.size;
+    const { height } = this.box;
+    const right = rowBytes(scene) ? BARS : 10;
+    const margin = { l: LEFT, r: right, t: TOP, b: 4 };
     const cell = Math.min(
-      (box.width - margin.l - margin.r) / (width + 0.3),
-      (box.height - margin.t - margin.b) / (layers + 2.2),
+      (this.box.width - LEFT - right) / (width + 0.3), (height - TOP - 4) / (layers + 2.2),
     );
-    const size = Math.max(4, Math.min(cell - 3, 34));
-    const cells = header.nodes.map(([name, kind], node) => ({
-      name, kind, node, x: header.cells[name][0], y: header.cells[name][1],
+    this.size = Math.max(4, Math.min(cell - 3, 34));
+    const cells = header.nodes.map(([name, kind, layer], node) => ({
+      name, kind, layer, node, x: header.cells[name][0], y: header.cells[name][1],
     }));
+    this.cells = cells;
     const traces = [
-      cellTrace(cells, scene, size), ...circuitOutline(cells, scene, size),
-      trailTrace(scene, size), raisedTrace(cells, scene, size), selectedTrace(scene, size),
+      cellTrace(cells, scene, this.size), ...circuitOutline(cells, scene, this.size),
+      trailTrace(scene, this.size), raisedTrace(cells, scene, this.size),
+      selectedTrace(scene, this.size),
     ];
-    await scene.Plotly.react(this.element, traces, layout(scene, box, margin), {
-      ...CONFIG, scrollZoom: false,
-    });
-    if (!this.ready) this.#listen();
+    await this.react(traces, layout(scene, this.box, margin, cell));
   }
 
-  #listen() {
-    this.ready = true;
-    onClick(this.element, (data, event) => this.onPick(data, event));
-    this.element.on("plotly_hover", (event) => {
-      const point = event.points[0];
-      this.onHover(point.customdata ?? null, pixel(this.element, point.x, point.y));
-    });
-    this.element.on("plotly_unhover", () => this.onHover(null));
+  /** What lies at a pixel: a component, or the label of a row or a column. */
+  find(x, y) {
+    const { log } = this.scene;
+    const half = Math.max(this.size / 2 + 2, 6);
+    const places = this.cells.map((cell) => ({ cell, at: this.pixel(cell.x, cell.y) }));
+    const named = (which) => {
+      const found = places.filter(which).map(({ cell }) => cell.name);
+      return found.length ? { data: { nodes: found }, at: [x, y] } : null;
+    };
+    const inside = ({ cell }) => cell.kind === "head" || cell.kind === "mlp";
+    if (x < LEFT) return named((place) => Math.abs(place.at[1] - y) < half);
+    if (y < TOP) return named((place) => inside(place) && Math.abs(place.at[0] - x) < half);
+    const hit = places.find(({ at }) => Math.abs(at[0] - x) < half && Math.abs(at[1] - y) < half);
+    return hit ? { data: { nodes: [log.header.nodes[hit.cell.node][0]] }, at: hit.at } : null;
   }
 }
 
-function layout({ log, theme }, box, margin) {
+/** Everything that the map shows, to be compared. */
+function looksOf({ run, view, log, theme, mapMode, selection, over }, box) {
+  const states = log.header.nodes.map((_, node) => standing(view, log.header, node)[0]).join("");
+  const { focuses, overrides } = view;
+  return JSON.stringify([
+    run, states, focuses.length, overrides, over, mapMode, nodesOf(selection), theme.name, box,
+  ]);
+}
+
+function layout(scene, box, margin, cell) {
+  const { log, theme } = scene;
   const { layers, heads, mlp, width } = log.header.size;
   const bare = { showgrid: false, zeroline: false, showline: false, ticks: "", fixedrange: true };
   const font = { size: 11, color: theme.muted };
   const every = Math.ceil(heads / 16);
   const slots = [...Array(heads).keys()].filter((h) => h % every === 0);
   return baseLayout(theme, {
-    width: box.width, height: box.height, margin, dragmode: false,
+    ...box, margin, dragmode: false, ...layerBars(scene, margin, cell),
     xaxis: {
       ...bare, side: "top", range: [-0.6, width - 0.4], tickfont: font,
       tickvals: mlp ? [...slots, heads] : slots,
@@ -64,6 +86,49 @@ function layout({ log, theme }, box, margin) {
       ticktext: ["embed", ...[...Array(layers).keys()].map((l) => `L${l}`), "logits"],
     },
   });
+}
+
+/** Bytes of the weights of each row now and in FP32, from the embedding up; null if unknown. */
+export function rowBytes({ view, log, encoding }) {
+  const { header } = log;
+  if (!Object.keys(header.weights).length) return null;
+  const last = header.size.layers + 1;
+  const rows = Array.from({ length: last + 1 }, () => ({ now: 0, full: 0 }));
+  for (const [name, weights] of Object.entries(header.weights)) {
+    const layer = /^[am](\d+)/.exec(name)?.[1];
+    const row = rows[layer ? Number(layer) + 1 : name === "input" ? 0 : last];
+    row.now += (weights * (encoding.bits[formatOf(view, header, name)] ?? 32)) / 8;
+    row.full += 4 * weights;
+  }
+  return rows;
+}
+
+/** Beside each row how much memory its weights take: full length is FP32 of the largest row. */
+function layerBars(scene, margin, cell) {
+  const rows = rowBytes(scene);
+  const { theme } = scene;
+  if (!rows) return {};
+  const most = Math.max(...rows.slice(1, -1).map((row) => row.full));
+  const unit = (margin.r - 20) / most;
+  const shapes = [];
+  const annotations = [];
+  const tight = cell < 26; // no room for a number above the bar
+  rows.forEach(({ now, full }, y) => {
+    const bar = (size, fillcolor) => shapes.push({
+      type: "rect", xref: "paper", xsizemode: "pixel", xanchor: 1, yref: "y", layer: "above",
+      ysizemode: "pixel", yanchor: y, y0: tight ? -2 : -9, y1: tight ? 2 : -5,
+      x0: 8, x1: 8 + Math.min(size, most) * unit, line: { width: 0 }, fillcolor,
+    });
+    bar(full, fade(theme.faint, 0.45));
+    bar(now, theme.bits[8]);
+    if (!tight) {
+      annotations.push({
+        xref: "paper", x: 1, xanchor: "left", xshift: 6, y, yshift: 4, showarrow: false,
+        text: bytes(now), font: { size: 10, color: theme.muted },
+      });
+    }
+  });
+  return { shapes, annotations };
 }
 
 const squares = (xs, ys, marker, extra = {}) => ({
@@ -87,8 +152,7 @@ function cellTrace(cells, scene, size) {
   }, {
     mode: size >= 13 ? "markers+text" : "markers", text: looks.map((l) => l[1]),
     textfont: { size: Math.max(8, Math.min(11, size * 0.42)), color: looks.map((l) => l[2]) },
-    textposition: "middle center", hoverinfo: "none",
-    customdata: cells.map(({ name }) => ({ node: name })),
+    textposition: "middle center", ids: cells.map(({ name }) => name),
   });
 }
 
@@ -124,21 +188,16 @@ function raisedTrace(cells, { view, theme, over }, size) {
 }
 
 function selectedTrace({ log, theme, selection }, size) {
-  const place = selection?.node ? log.header.cells[selection.node] : null;
-  return squares(place ? [place[0]] : [], place ? [place[1]] : [], {
+  const places = nodesOf(selection).map((name) => log.header.cells[name]).filter(Boolean);
+  return squares(places.map(([x]) => x), places.map(([, y]) => y), {
     size: size + 9, color: "rgba(0,0,0,0)", line: { width: 1.6, color: theme.ink },
   });
 }
 
 /** Bytes of the weights in their formats now, and all of them in FP32; null if unknown. */
-export function storedBytes(view, header, encoding) {
-  const entries = Object.entries(header.weights);
-  if (!entries.length) return null;
-  let now = 0;
-  let full = 0;
-  for (const [name, weights] of entries) {
-    now += (weights * (encoding.bits[formatOf(view, header, name)] ?? 32)) / 8;
-    full += 4 * weights;
-  }
-  return { now, full };
+export function storedBytes(scene) {
+  const rows = rowBytes(scene);
+  if (!rows) return null;
+  const sum = (key) => rows.reduce((total, row) => total + row[key], 0);
+  return { now: sum("now"), full: sum("full") };
 }

@@ -1,34 +1,76 @@
 // Fixed HTML of the component and its one-line texts.
 
-import { bytes, count, escape, formatName, measure, signed, spoken } from "./format.js";
-import { planOf } from "./details.js";
+import { damageBefore, planOf } from "./edge_tab.js";
+import {
+  bytes, clock, count, escape, formatName, icon, measure, signed, spoken,
+} from "./format.js";
+import { storedBytes } from "./map.js";
 import { formatOf, standing } from "./log.js";
 
 const chips = (kind, label, options) =>
   `<div class="obs-chips" role="group" aria-label="${label}">${options.map(([value, text]) =>
-    `<button type="button" data-${kind}="${value}" aria-pressed="false">${text}</button>`).join("")}</div>`;
-const tool = (act, label, path) =>
-  `<button type="button" data-act="${act}" class="obs-tool" title="${label}" aria-label="${label}"><svg viewBox="0 0 16 16" aria-hidden="true"><path d="${path}"/></svg></button>`;
+    `<button type="button" data-${kind}="${value}" aria-pressed="false">${text}</button>`).join("")}
+  </div>`;
+const tool = (attribute, label, path) =>
+  `<button type="button" ${attribute} class="obs-tool" title="${label}" aria-label="${label}">`
+  + `${icon(path)}</button>`;
+const menu = (name, label, path, inside) =>
+  `<details class="obs-menu" data-menu="${name}"><summary class="obs-tool" title="${label}"
+    aria-label="${label}">${icon(path)}</summary><div>${inside}</div></details>`;
+const tableTool = (name) =>
+  tool(`data-table="${name}" aria-pressed="false"`, "View as table", "M2 3h12v10H2zM2 7h12M7 3v10");
+const saveMenu = (name) => menu(name, "Download the picture", "M8 2v8M5 7l3 3 3-3M3 13h10",
+  ["png", "svg"].map((kind) =>
+    `<button type="button" data-save="${name}.${kind}">${kind.toUpperCase()}</button>`).join(""));
+const toggle = (name, text, hint) =>
+  `<button type="button" class="obs-toggle" data-toggle="${name}" aria-pressed="false"
+    title="${hint}">${text}</button>`;
+
+const KEYS = [
+  ["← → ↑ ↓", "walk over the nodes"], ["Enter", "select; with Shift, add"],
+  ["E", "next edge of the node"], ["G", "the node's layer as one, or apart"],
+  ["Esc", "select nothing"], ["Space", "play or pause"],
+  ["Shift and click", "add to the selection"], ["Scroll, drag", "zoom, move; double click resets"],
+];
+const HELP = `<dl class="obs-keys-help">${KEYS.map(([key, what]) =>
+  `<div><dt>${key}</dt><dd>${what}</dd></div>`).join("")}</dl>
+  <p>On the track: ← → one decision, with Shift one receiver; Home, End.</p>`;
+
+const canvas = (name, attributes) => `<div class="obs-canvas">
+  <div class="obs-plot" data-part="${name}" ${attributes}></div>
+  <div class="obs-as-table" data-part="${name}-table" tabindex="0" hidden></div>
+  <div class="obs-tip" data-part="${name}-tip" role="tooltip" hidden></div>`;
 
 export const FRAME = `
 <dl class="obs-kpis" data-part="kpis"></dl>
 <div class="obs-main">
   <section class="obs-card obs-graph-card" data-part="graph-card" aria-label="Circuit graph">
     <header><h3>Circuit</h3><p data-part="budget"></p>
-      ${chips("colour", "Colour of edges", [["reads", "Read as"], ["sign", "Sign"], ["order", "Order"]])}
-      ${tool("reset", "Reset the view", "M2 8a6 6 0 1 0 2-4.5M4 1v3h3")}
-      ${tool("full", "Full screen", "M2 6V2h4M10 2h4v4M14 10v4h-4M6 14H2v-4")}</header>
-    <div class="obs-canvas"><div class="obs-plot" data-part="graph" tabindex="0" role="application" aria-label="Circuit graph"></div>
-      <div class="obs-tip" data-part="graph-tip" role="tooltip" hidden></div></div>
+      <div class="obs-tools">${tableTool("graph")}${saveMenu("graph")}
+        ${tool('data-act="link"', "Copy link to this view",
+    "M7 9a3 3 0 0 0 4 .3l2-2a3 3 0 0 0-4-4l-1 1M9 7a3 3 0 0 0-4-.3l-2 2a3 3 0 0 0 4 4l1-1")}
+        ${tool('data-act="reset"', "Reset the view", "M2 8a6 6 0 1 0 2-4.5M4 1v3h3")}
+        ${tool('data-act="full"', "Full screen", "M2 6V2h4M10 2h4v4M14 10v4h-4M6 14H2v-4")}
+        ${menu("help", "Keys and mouse",
+    "M5.5 6a2.5 2.5 0 1 1 3.6 2.2c-.8.4-1.1.8-1.1 1.8M8 13v.2", HELP)}</div></header>
+    <div class="obs-view">
+      ${chips("colour", "Colour of edges",
+    [["reads", "Read as"], ["sign", "Sign"], ["order", "Order"]])}
+      ${toggle("compact", "Compact", "The circuit alone, drawn close together")}
+      ${toggle("merged", "Q K V as one", "Query, key and value edges of a head as one")}
+      ${toggle("layers", "Layers as one", "Every layer as one node; a click on L3 does one")}
+      ${toggle("loose", "", "Nodes on no path from the embedding to the logits")}</div>
+    ${canvas("graph", 'tabindex="0" role="application" aria-label="Circuit graph"')}
+      <div class="obs-outcome" data-part="outcome" role="status"></div></div>
     <p class="obs-legend" data-part="legend"></p>
     <div class="obs-scrubber" data-part="scrubber" role="group" aria-label="Replay"></div>
   </section>
   <div class="obs-side">
     <section class="obs-card obs-map-card" aria-label="Precision map">
       <header><h3>Precision</h3><p data-part="map-line"></p>
-        ${chips("map", "What the map shows", [["now", "Now"], ["ever", "Raised"]])}</header>
-      <div class="obs-canvas"><div class="obs-plot" data-part="map" role="img" aria-label="Number format of every component"></div>
-        <div class="obs-tip" data-part="map-tip" role="tooltip" hidden></div></div>
+        ${chips("map", "What the map shows", [["now", "Now"], ["ever", "Raised"]])}
+        <div class="obs-tools">${tableTool("map")}${saveMenu("map")}</div></header>
+      ${canvas("map", 'role="img" aria-label="Number format of every component"')}</div>
     </section>
     <section class="obs-card obs-details-card" aria-label="Details">
       <header><div class="obs-tabs" role="tablist">
@@ -40,64 +82,115 @@ export const FRAME = `
     </section>
   </div>
 </div>
-<details class="obs-card obs-chart-card" open><summary>Damage while edges are cut <span>edges remaining, from all to few</span></summary>
-  <div data-part="chart"></div></details>
+<details class="obs-card obs-chart-card" open>
+  <summary>Damage while edges are cut <span>edges remaining, from all to few</span></summary>
+  <div class="obs-tools">${tableTool("chart")}</div>
+  <div data-part="chart"></div>
+  <div class="obs-as-table" data-part="chart-table" tabindex="0" hidden></div></details>
 <div class="obs-waiting" data-part="waiting"></div>
 <div class="obs-sr" data-part="live" aria-live="polite"></div>`;
 
-export function budgetLine({ view, log, budget, over }) {
+/** How much of the circuit is drawn, and why not all of it. */
+export function budgetLine({ view, drawn, ui, status, running }) {
   const kept = view.kept.length;
-  if (!kept && over) return `no edge survived; try a smaller threshold (the largest effect was ${measure(largestEffect(log))})`;
-  if (!kept) return "no edge kept yet";
-  if (kept > budget) {
-    return `showing the ${count(budget)} strongest of ${count(kept)} kept <button type="button" data-act="all">show all</button>`;
-  }
-  return `showing ${count(kept)} of ${count(kept)} kept`;
-}
-
-function largestEffect(log) {
-  let most = 0;
-  for (const row of log.rows) if (typeof row[0] === "number" && row.length > 2) most = Math.max(most, row[3]);
-  return most;
+  const pace = running && status.interval > 1 ? ` · drawn every ${status.interval} s` : "";
+  if (!kept) return `no edge kept yet${pace}`;
+  const bundles = drawn.shown > drawn.edges.length ? ` in ${count(drawn.edges.length)} lines` : "";
+  const hidden = drawn.hidden.map(([n, why]) => `${count(n)} ${why}`).join(", ");
+  const raise = drawn.weaker ? ' <button type="button" data-act="raise">raise</button>' : "";
+  const clear = ui.hidden.size ? ' <button type="button" data-act="all">show all</button>' : "";
+  return `showing ${count(drawn.shown)} of ${count(kept)} kept${bundles}`
+    + `${hidden ? ` · hidden: ${hidden}` : ""}${raise}${clear}${pace}`;
 }
 
 const READS = [["q", "query"], ["k", "key"], ["v", "value"], ["mlp", "MLP"], ["logits", "logits"]];
 
-export function legend({ colourBy, log, over }) {
-  const stroke = (style, text) => `<span><i class="obs-stroke" style="${style}"></i>${text}</span>`;
+/** What colours and dashes mean. A kind of edge can be switched off here. */
+export function legend({ ui, drawn, colourBy, log, over }) {
+  const { mlp } = log.header.size;
+  const stroke = (style, text) =>
+    `<span><i class="obs-stroke" style="${style}"></i>${text}</span>`;
+  const filter = (kind, style, text) =>
+    `<button type="button" data-hide="${kind}" aria-pressed="${!ui.hidden.has(kind)}"
+      title="Show or hide these edges"><i class="obs-stroke" style="${style}"></i>${text}</button>`;
   const colours = {
-    reads: READS.filter(([kind]) => kind !== "mlp" || log.header.size.mlp)
-      .map(([kind, text]) => stroke(`--c:var(--obs-read-${kind})`, text)).join(""),
-    sign: stroke("--c:var(--obs-sign-up)", "cutting it hurts") + stroke("--c:var(--obs-sign-down)", "cutting it helps"),
-    order: '<span>dark: found late</span>',
-  }[colourBy];
-  const live = over ? "" : `${stroke("--c:var(--obs-accent);--d:dotted", "next")}${stroke("--c:var(--obs-faint);--d:dashed", "just cut")}`;
-  return `${colours}<span class="obs-gap"></span><span><b>■</b> head</span>${log.header.size.mlp ? "<span><b>◆</b> MLP</span>" : ""}
-    ${stroke("--c:var(--obs-muted);--d:dashed", "near τ")}${live}<span class="obs-wide">width: effect</span>`;
+    reads: () => READS.filter(([kind]) => kind !== "mlp" || mlp)
+      .map(([kind, text]) => filter(kind, `--c:var(--obs-read-${kind})`, text)).join("")
+      + (drawn.edges.some((edge) => edge.kind === "mixed")
+        ? stroke("--c:var(--obs-muted)", "as one") : ""),
+    sign: () => filter("up", "--c:var(--obs-sign-up)", "cutting it hurts")
+      + filter("down", "--c:var(--obs-sign-down)", "cutting it helps"),
+    order: () => "<span>dark: found late</span>",
+  }[colourBy]();
+  const live = over ? "" : stroke("--c:var(--obs-accent);--d:dotted", "next")
+    + stroke("--c:var(--obs-faint);--d:dashed", "just cut");
+  return `${colours}${filter("near", "--c:var(--obs-muted);--d:dashed", "near τ")}
+    <span class="obs-gap"></span><span><b>■</b> head</span>
+    ${mlp ? "<span><b>◆</b> MLP</span>" : ""}${live}<span class="obs-wide">width: effect</span>`;
 }
 
-export function mapLine({ view, log, encoding, mapMode }, stored) {
+export function mapLine(scene) {
+  const { view, log, encoding, mapMode } = scene;
   if (mapMode === "ever") return "how often each component was raised";
-  if (stored) return `${bytes(stored.now)} of weights, ${bytes(stored.full)} in FP32`;
-  const bits = log.header.nodes.map(([name]) => encoding.bits[formatOf(view, log.header, name)] ?? 32);
+  const stored = storedBytes(scene);
+  if (stored) return `${bytes(stored.now)} vs ${bytes(stored.full)} full`;
+  const bits = log.header.nodes
+    .map(([name]) => encoding.bits[formatOf(view, log.header, name)] ?? 32);
   return `${(bits.reduce((a, b) => a + b, 0) / bits.length).toFixed(1)} bits on average`;
 }
 
 /** The card at the mouse. */
-export function tooltip(data, { view, log }) {
-  const { header } = log;
-  if (data.edge !== undefined) {
-    const edge = log.decision(data.edge);
-    return `<code>${escape(edge.name)}</code><p>effect <b>${signed(edge.effect)}</b> ${header.unit}, τ ${measure(header.threshold)}: ${edge.kept ? "kept" : "removed"}</p><p>${planOf(log, edge)}</p>`;
+export function tooltip(data, scene) {
+  if (data.layer !== undefined) {
+    const whole = scene.ui.collapsed.has(data.layer);
+    return `Layer ${data.layer}: click to show it ${whole ? "in its parts" : "as one node"}`;
   }
-  const node = header.nodes.findIndex(([name]) => name === data.node);
-  const state = { in: "in the circuit", open: "not decided yet", out: "not in the circuit" }[standing(view, header, node)];
-  return `<code>${escape(data.node)}</code> <span>${escape(spoken(data.node))}</span>
-    <p>${state} · ${count(view.keptIn[node])} in, ${count(view.keptOut[node])} out · ${formatName(formatOf(view, header, data.node))}</p>`;
+  if (data.edges?.length > 1) return bundleTip(data.edges, scene);
+  if (data.edges) return edgeTip(scene.log.decision(data.edges[0]), scene);
+  return data.nodes.length > 1 ? nodesTip(data.nodes, scene) : nodeTip(data.nodes[0], scene);
+}
+
+function edgeTip(edge, { log }) {
+  const { header } = log;
+  const verdict = `${edge.kept ? "kept" : "removed"}`;
+  const [before, after] = [measure(damageBefore(log, edge.i)), measure(edge.damage)];
+  return `<code>${escape(edge.name)}</code>
+    <p>effect <b>${signed(edge.effect)}</b> ${header.unit}, τ ${measure(header.threshold)}:
+      ${verdict}</p><p>damage ${before} → ${after}</p><p>${planOf(log, edge)}</p>
+    <p>decision ${count(edge.i + 1)} of ${count(header.edges)}, at ${clock(edge.t)}</p>`;
+}
+
+function bundleTip(ids, { log }) {
+  const edges = ids.map((i) => log.decision(i));
+  const sum = edges.reduce((total, edge) => total + edge.effect, 0);
+  const best = edges.reduce((a, b) => (Math.abs(b.effect) > Math.abs(a.effect) ? b : a));
+  return `<b>${count(edges.length)} edges</b><p>effects add up to <b>${signed(sum)}</b>
+    ${log.header.unit}</p><p>strongest: <code>${escape(best.name)}</code></p>`;
+}
+
+function nodeTip(name, { view, log }) {
+  const { header } = log;
+  const node = header.nodes.findIndex(([other]) => other === name);
+  const words = { in: "in the circuit", open: "not decided yet", out: "not in the circuit" };
+  const state = words[standing(view, header, node)];
+  return `<code>${escape(name)}</code> <span>${escape(spoken(name))}</span>
+    <p>${state} · ${count(view.keptIn[node])} in, ${count(view.keptOut[node])} out ·
+      ${formatName(formatOf(view, header, name))}</p>`;
+}
+
+function nodesTip(names, { view, log }) {
+  const { header } = log;
+  const nodes = names.map((name) => header.nodes.findIndex(([other]) => other === name));
+  const inside = nodes.filter((node) => standing(view, header, node) === "in").length;
+  return `<b>${names.length} components</b><p>${escape(names[0])} to ${escape(names.at(-1))}</p>
+    <p>${inside} in the circuit</p>`;
 }
 
 /** What is said instead of a picture. */
 export function waiting(status) {
-  if (!status.live) return "<div><b>Nothing was decided yet.</b><p>What happened stands above.</p></div>";
-  return `<div><span class="obs-pulse" aria-hidden="true"></span><b>${escape(status.title)}</b><p>${escape(status.detail ?? "")}</p></div>`;
+  if (!status.live) {
+    return "<div><b>Nothing was decided yet.</b><p>What happened stands above.</p></div>";
+  }
+  return `<div><span class="obs-pulse" aria-hidden="true"></span><b>${escape(status.title)}</b>
+    <p>${escape(status.detail ?? "")}</p></div>`;
 }

@@ -1,10 +1,11 @@
 // The strongest ways from the embedding to the logits. A path is as strong as its weakest edge.
 
 import { count, escape, measure } from "./format.js";
+import { mainNode } from "./selection.js";
 
 const BEST = 8; // paths kept at every node, and shown
 
-/** The strongest kept edge between each two nodes, as lists by sender and by receiver. */
+/** The strongest kept edge between each two nodes. */
 function strongestEdges(kept) {
   const best = new Map();
   for (const edge of kept) {
@@ -56,20 +57,23 @@ export function bestPaths({ view, log }, node) {
 
 export function pathsTab(scene) {
   const { log, view, selection } = scene;
-  const node = selection?.node ?? selection?.through;
+  const node = mainNode(selection) ?? selection?.through;
   const paths = bestPaths(scene, node);
   const where = node ? `through <b>${escape(node)}</b>` : "of the circuit";
   if (!paths.length) {
-    return `<p class="obs-hint">No path ${where} from the embedding to the logits yet. Kept edges are found from the logits downwards, so paths appear late.</p>`;
+    return `<p class="obs-hint">No path ${where} from the embedding to the logits yet. Kept edges
+      are found from the logits downwards, so paths appear late.</p>`;
   }
   const rows = paths.map((path) => {
     const ids = path.edges.map((edge) => edge.i);
     const stops = [path.edges[0].from, ...path.edges.map((edge) => edge.to)];
     const names = stops.map((i) => log.header.nodes[i][0]);
-    const on = String(ids) === String(selection?.path ?? "");
-    return `<li><button type="button" data-path="${ids}" data-through="${escape(node ?? "")}" aria-pressed="${on}">
-      <span>${names.map(escape).join(" → ")}</span><b>${measure(path.weight)}</b></button></li>`;
+    const on = Boolean(selection?.path) && String(ids) === String(selection.edges);
+    return `<li><button type="button" data-path="${ids}" data-through="${escape(node ?? "")}"
+      aria-pressed="${on}"><span>${names.map(escape).join(" → ")}</span>
+      <b>${measure(path.weight)}</b></button></li>`;
   }).join("");
-  return `<p>The ${count(paths.length)} strongest paths ${where}, each with the effect of its weakest edge. Select one to see it alone.</p>
+  return `<p>The ${count(paths.length)} strongest paths ${where}, each with the effect of its
+    weakest edge. Select one to see it alone.</p>
     <ol class="obs-list obs-paths" data-kept="${view.kept.length}">${rows}</ol>`;
 }

@@ -1,5 +1,7 @@
 // Plotly, loaded once from the installed wheel, and what both pictures share.
 
+import { Pointer } from "./pointer.js";
+
 let loading = null;
 
 export function plotly() {
@@ -15,55 +17,58 @@ export function plotly() {
   return loading;
 }
 
-export const CONFIG = {
+const CONFIG = {
   displayModeBar: false, displaylogo: false, showSendToCloud: false, doubleClick: false,
   responsive: false, scrollZoom: true,
 };
 
-export function baseLayout(theme, extra) {
-  return {
-    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", showlegend: false,
-    hovermode: "closest", hoverdistance: 14, dragmode: "pan",
-    font: { family: theme.font, size: 12, color: theme.muted },
-    ...extra,
-  };
-}
+/** A picture in `element`. Subclasses say how it is drawn and what lies at a pixel of it. */
+export class Picture {
+  constructor(element, { onPick, onHover, onResize }, config = {}) {
+    this.element = element;
+    this.config = { ...CONFIG, ...config };
+    this.box = { width: element.clientWidth, height: element.clientHeight };
+    this.observer = new ResizeObserver(() => this.#measure(onResize));
+    this.observer.observe(element);
+    const find = (x, y, coarse) => (this.scene ? this.find(x, y, coarse) : null);
+    this.pointer = new Pointer(element, { find, pick: onPick, hover: onHover });
+  }
 
-/** Pixel of a data point, relative to the plot's element. */
-export function pixel(gd, x, y) {
-  const { xaxis, yaxis } = gd._fullLayout;
-  return [xaxis._offset + xaxis.d2p(x), yaxis._offset + yaxis.d2p(y)];
-}
+  get held() {
+    return this.pointer.held;
+  }
 
-/** Call `pick(customdata or null)` on a click; null for a click beside everything. */
-export function onClick(gd, pick) {
-  let hovered = null;
-  let down = null;
-  gd.on("plotly_hover", (event) => { hovered = event.points[0]?.customdata ?? null; });
-  gd.on("plotly_unhover", () => { hovered = null; });
-  gd.addEventListener("pointerdown", (event) => {
-    down = [event.clientX, event.clientY];
-    gd.held = true; // drawing now would end a drag
-    // While a button is down Plotly covers the page, so the release is not seen by `gd`.
-    window.addEventListener("pointerup", release, { once: true, capture: true });
-  }, true);
-  function release(event) {
-    gd.held = false;
-    const moved = Math.hypot(event.clientX - down[0], event.clientY - down[1]);
-    if (moved < 5) pick(hovered, event);
+  /** Kept, since asking a page for sizes in the middle of a drawing makes it lay itself out. */
+  #measure(changed) {
+    const { clientWidth: width, clientHeight: height } = this.element;
+    if (!width || (width === this.box.width && height === this.box.height)) return;
+    this.box = { width, height };
+    changed();
+  }
+
+  destroy() {
+    this.observer.disconnect();
+    this.scene?.Plotly?.purge(this.element);
+  }
+
+  async react(traces, layout) {
+    await this.scene.Plotly.react(this.element, traces, layout, this.config);
+  }
+
+  /** Pixel of a data point, relative to the element. */
+  pixel(x, y) {
+    const { xaxis, yaxis } = this.element._fullLayout;
+    return [xaxis._offset + xaxis.d2p(x), yaxis._offset + yaxis.d2p(y)];
   }
 }
 
-/** Keep a plot as wide as its box. `draw` is called again when the box changes. */
-export function watchSize(element, draw) {
-  let width = element.clientWidth;
-  const observer = new ResizeObserver(() => {
-    if (Math.abs(element.clientWidth - width) < 2) return;
-    width = element.clientWidth;
-    if (width > 0) draw();
-  });
-  observer.observe(element);
-  return () => observer.disconnect();
+export function baseLayout(theme, extra) {
+  return {
+    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", showlegend: false,
+    hovermode: false, dragmode: "pan",
+    font: { family: theme.font, size: 12, color: theme.muted },
+    ...extra,
+  };
 }
 
 /** A colour with transparency; `hex` as #rrggbb. */

@@ -1,6 +1,6 @@
 // Replay: a track over all decisions, play at four speeds, and the way back to live.
 
-import { clock, count } from "./format.js";
+import { clock, count, icon, metricName } from "./format.js";
 
 const SPEEDS = [1, 4, 16, 64];
 const BASE_RATE = 8; // tested decisions a second at ×1
@@ -13,7 +13,7 @@ export class Scrubber {
     this.playing = false;
     this.speed = 16;
     this.debt = 0;
-    this.bars = "";
+    this.html = {};
     root.innerHTML = TEMPLATE;
     this.range = root.querySelector("input");
     this.play = root.querySelector("[data-do=play]");
@@ -23,12 +23,13 @@ export class Scrubber {
   }
 
   #press(button) {
-    if (!button) return;
+    if (!button || !this.log) return;
     const action = button.dataset.do;
     if (action === "play") this.toggle();
     if (action === "first") this.#leave(0);
     if (action === "back") this.#leave(this.step - 1);
     if (action === "forward") this.#leave(this.step + 1);
+    if (action === "mark") this.#leave(Number(button.dataset.step));
     if (action === "live") this.#end();
     if (action === "speed") {
       this.speed = SPEEDS[(SPEEDS.indexOf(this.speed) + 1) % SPEEDS.length];
@@ -44,7 +45,7 @@ export class Scrubber {
       ArrowRight: () => this.#leave(jump ?? this.step + 1),
       Home: () => this.#leave(0), End: () => this.#end(), " ": () => this.toggle(),
     };
-    if (!moves[event.key]) return false;
+    if (!moves[event.key] || !this.log) return false;
     event.preventDefault();
     moves[event.key]();
     return true;
@@ -108,52 +109,77 @@ export class Scrubber {
     return undefined;
   }
 
-  draw({ log, view, step, following, running }) {
+  draw({ log, view, step, following, running, widths }) {
     Object.assign(this, { log, step, running });
     const { root, range } = this;
-    range.max = String(running ? log.header.edges : log.decided);
+    const total = running ? log.header.edges : log.decided;
+    range.max = String(total);
     range.value = String(step);
     range.setAttribute("aria-valuetext", `decision ${step} of ${log.header.edges}`);
-    root.style.setProperty("--done", `${(100 * step) / Math.max(Number(range.max), 1)}%`);
-    root.style.setProperty("--known", `${(100 * log.decided) / Math.max(Number(range.max), 1)}%`);
-    root.querySelector(".obs-at").innerHTML =
-      `<b>${count(step)}</b> of ${count(log.header.edges)} decisions <span>${clock(view.t)}</span>`;
-    const button = root.querySelector("[data-do=live]");
-    button.dataset.on = following;
-    button.querySelector("span").textContent = running ? "Live" : "End";
-    button.dataset.running = running;
-    this.#ticks(log, Number(range.max));
+    const share = (steps) => `${(100 * steps) / Math.max(total, 1)}%`;
+    root.style.setProperty("--done", share(step));
+    root.style.setProperty("--known", share(log.decided));
+    root.querySelector(".obs-at").innerHTML = `<b>${count(step)}</b> of `
+      + `${count(log.header.edges)} decisions <span>${clock(view.t)}</span>`;
+    const live = root.querySelector("[data-do=live]");
+    live.dataset.on = following;
+    live.querySelector("span").textContent = running ? "Live" : "End";
+    live.dataset.running = running;
+    this.#put("ticks", ticks(log, total, widths.track || 200));
+    this.#put("marks", marks(log, total));
   }
 
-  /** Where each layer begins, written under the track. */
-  #ticks(log, total) {
-    const found = [];
-    for (const [step, name] of log.receiverStarts) {
-      const layer = /^[am](\d+)/.exec(name);
-      const label = layer ? `L${layer[1]}` : "out";
-      if (found.at(-1)?.label !== label) found.push({ label, step });
-    }
-    const track = this.range.clientWidth || 200;
-    const html = found.map(({ label, step }, i) => {
-      const width = ((found[i + 1]?.step ?? total) - step) / Math.max(total, 1);
-      const left = (100 * step) / Math.max(total, 1);
-      return `<i style="left:${left.toFixed(2)}%">${width * track > 9 * label.length + 5 ? label : ""}</i>`;
-    }).join("");
-    if (html !== this.bars) this.root.querySelector(".obs-ticks").innerHTML = html;
-    this.bars = html;
+  /** Write only what has changed: a mark that has the focus keeps it. */
+  #put(name, html) {
+    if (html !== this.html[name]) this.root.querySelector(`.obs-${name}`).innerHTML = html;
+    this.html[name] = html;
   }
 }
 
-const icon = (path) => `<svg viewBox="0 0 16 16" aria-hidden="true"><path d="${path}"/></svg>`;
+/** Where each layer begins, written under the track. */
+function ticks(log, total, width) {
+  const found = [];
+  for (const [step, name] of log.receiverStarts) {
+    const layer = /^[am](\d+)/.exec(name);
+    const label = layer ? `L${layer[1]}` : "out";
+    if (found.at(-1)?.label !== label) found.push({ label, step });
+  }
+  return found.map(({ label, step }, i) => {
+    const room = (width * ((found[i + 1]?.step ?? total) - step)) / Math.max(total, 1);
+    const left = (100 * step) / Math.max(total, 1);
+    const text = room > 9 * label.length + 5 ? label : "";
+    return `<i style="left:${left.toFixed(2)}%">${text}</i>`;
+  }).join("");
+}
+
+/** Flags above the track: one press leads there. */
+function marks(log, total) {
+  return log.bookmarks.list(metricName(log.header.metric)).map(([step, what]) => {
+    const words = `${what}: decision ${count(step)}`;
+    const left = (100 * step) / Math.max(total, 1);
+    return `<button type="button" data-do="mark" data-step="${step}" title="${words}"
+      aria-label="${words}" style="left:${left.toFixed(2)}%"></button>`;
+  }).join("");
+}
+
+const key = (action, label, hint, path) =>
+  `<button type="button" data-do="${action}" aria-label="${label}" title="${hint}">`
+  + `${icon(path)}</button>`;
 const TEMPLATE = `
   <div class="obs-keys">
-    <button type="button" data-do="first" aria-label="To the beginning" title="Home">${icon("M3 3h2v10H3zM13 3v10L6 8z")}</button>
-    <button type="button" data-do="back" aria-label="One decision back" title="←">${icon("M11 3v10L4 8z")}</button>
+    ${key("first", "To the beginning", "Home", "M3 3h2v10H3zM13 3v10L6 8z")}
+    ${key("back", "One decision back", "←", "M11 3v10L4 8z")}
     <button type="button" data-do="play" class="obs-play" aria-label="Play" title="Space">
-      <svg viewBox="0 0 16 16" aria-hidden="true"><path class="go" d="M4 2.5v11L13 8z"/><path class="halt" d="M4 3h3v10H4zM9 3h3v10H9z"/></svg></button>
-    <button type="button" data-do="forward" aria-label="One decision forward" title="→">${icon("M5 3v10l7-5z")}</button>
-    <button type="button" data-do="speed" class="obs-speed" aria-label="Speed of the replay" title="Speed">×16</button>
+      <svg viewBox="0 0 16 16" aria-hidden="true"><path class="go" d="M4 2.5v11L13 8z"/>
+        <path class="halt" d="M4 3h3v10H4zM9 3h3v10H9z"/></svg></button>
+    ${key("forward", "One decision forward", "→", "M5 3v10l7-5z")}
+    <button type="button" data-do="speed" class="obs-speed" aria-label="Speed of the replay"
+      title="Speed">×16</button>
   </div>
-  <div class="obs-track"><input type="range" min="0" max="0" value="0" step="1" aria-label="Decision shown"><div class="obs-ticks" aria-hidden="true"></div></div>
+  <div class="obs-track">
+    <div class="obs-marks" role="group" aria-label="Bookmarks"></div>
+    <input type="range" min="0" max="0" value="0" step="1" aria-label="Decision shown">
+    <div class="obs-ticks" aria-hidden="true"></div></div>
   <div class="obs-at"></div>
-  <button type="button" data-do="live" class="obs-live" title="End"><b aria-hidden="true"></b><span>Live</span></button>`;
+  <button type="button" data-do="live" class="obs-live" title="End">
+    <b aria-hidden="true"></b><span>Live</span></button>`;

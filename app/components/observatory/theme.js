@@ -9,13 +9,18 @@ function luminance(colour) {
   return (0.2126 * r + 0.7152 * g + 0.0722 * b) / 255;
 }
 
+let last = {};
+
 /** The theme of `encoding` that fits the background around `element`, with the app's font. */
 export function currentTheme(element, encoding) {
   const style = getComputedStyle(element);
   const background = style.getPropertyValue("--st-background-color").trim() || "#ffffff";
-  const name = luminance(background) < 0.4 ? "dark" : "light";
   const font = style.getPropertyValue("--st-font").trim() || "sans-serif";
-  return { ...encoding.themes[name], font };
+  if (last.background !== background || last.font !== font || last.encoding !== encoding) {
+    const name = luminance(background) < 0.4 ? "dark" : "light";
+    last = { background, font, encoding, theme: { ...encoding.themes[name], font } };
+  }
+  return last.theme;
 }
 
 /** Hand the theme's colours to style.css. */
