@@ -21,7 +21,7 @@ GOOD = ["run", "--model", "tiny-gpt", "--task", "ioi", "--threshold", "0.01"]
         (["export", "x"], ["`pahq export` needs --to", ".graphml"]),
         (["show", "a", "b"], ["extra argument", "`pahq show --help`"]),
         (["show", "x", "--edges", "abc"], ["the value of --edges", "strongest first"]),
-        (["show", "x", "--edges", "-1"], ["the value of --edges", "greater than or equal to 1"]),
+        (["show", "x", "--edges", "-1"], ["the value of --edges", "strongest first"]),
         (["tasks", "show", "ioi", "--examples", "0"], ["the value of --examples"]),
         ([*GOOD, "--examples", "abc"], ["examples = 'abc'", "a whole number from 1 to 100,000"]),
         ([*GOOD, "--examples", "0"], ["examples = '0'", "a whole number from 1 to 100,000"]),
