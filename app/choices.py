@@ -58,7 +58,10 @@ def model_label(name: str) -> str:
     if entry is None:
         return name
     missing = "missing" if entry.source == "shipped" else "needs download"
-    return f"{entry.title}  ·  {'ready' if is_ready(entry) else missing}"
+    state = "ready" if is_ready(entry) else missing
+    if MEMORY_FACTOR * entry.fp32_bytes > psutil.virtual_memory().total:
+        state = "too big for this computer"
+    return f"{entry.title} · {entry.layers}×{entry.heads} · {state}"
 
 
 def model_facts(name: str) -> ModelFacts:

@@ -13,6 +13,7 @@ import streamlit as st
 
 import choices
 import form
+from forecast import Forecast, forecast
 from live import Load, Tail
 from pahq.errors import PahqError
 from pahq.paths import recordings_dir, runs_dir
@@ -26,6 +27,7 @@ SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # a run's id is a name, nev
 NODE = r"(a\d+\.h\d+|m\d+|input|logits)"
 NODES = re.compile(rf"{NODE}(,{NODE})*")
 VIEW = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*")  # words of look.js; it passes over strange ones
+LOG_LINES = 60
 WITHOUT_A_CHECK = ("threshold", "order", "absolute", "method", "memory_limit", "batch_size")
 
 
@@ -89,6 +91,15 @@ def start() -> None:
     show(run)
 
 
+def expected() -> Forecast | None:
+    """Return what an earlier run says about the form's threshold."""
+    try:
+        settings = form.config()
+    except PahqError:
+        return None
+    return forecast(settings, [*store.list_runs(), *recordings()])
+
+
 def refused() -> dict[str, str] | None:
     """Return why the last Run was refused."""
     return st.session_state.get("refused")
@@ -121,6 +132,16 @@ def try_threshold(key: str) -> None:
     if run is not None and isinstance(value, int | float) and value > 0:
         form.take(run.config, threshold=float(value))
         start()
+
+
+def worker_log() -> str:
+    """Return the last lines that the worker's process wrote."""
+    path = worker().log
+    return (
+        "\n".join(path.read_text(errors="replace").splitlines()[-LOG_LINES:])
+        if path.exists()
+        else ""
+    )
 
 
 def job(run: RunFolder) -> Job | None:

@@ -29,7 +29,8 @@ def preflight(job: Job | None, *, problem: dict[str, str] | None, ready: bool) -
 
 def _result(result: dict) -> None:
     accuracy, count = result.get("task_score"), result.get("examples")
-    right = f"right on {accuracy:.0%} of {count} prompts" if accuracy is not None else "checked"
+    of = f" of {count} prompts" if count else ""
+    right = f"right on {accuracy:.0%}{of}" if accuracy is not None else "checked"
     cost = ""
     if result.get("edges"):
         cost = f" · {result['edges']:,} edges"

@@ -78,7 +78,7 @@ def policy_switch(device: str) -> None:
         format_func=lambda name: choices.SHORT.get(name, "More"),
         required=True,
         width="stretch",
-        help=HELP["policy"],
+        help="\n".join([HELP["policy"], "", *_policy_lines(main)]),
     )
     if name == choices.MORE:
         rest = [entry.name for entry in catalog.POLICIES if entry.name not in main]
@@ -96,10 +96,16 @@ def policy_switch(device: str) -> None:
     st.caption(entry.description if entry else "A policy file, in the form of the named ones.")
 
 
+def _policy_lines(names: tuple[str, ...]) -> list[str]:
+    entries = {entry.name: entry for entry in catalog.POLICIES}
+    return [f"- **{choices.SHORT[name]}**: {entries[name].description}" for name in names]
+
+
 def threshold_box(
     metric: str, absolute: bool, *, on_slide: Callable[[], None], on_type: Callable[[], None]
 ) -> None:
     """Draw slider and exact box, bound to each other, and the sentence that says what it does."""
+    entry = catalog.find(catalog.METRICS, metric, kind="metric")
     slider, box = st.columns([2.1, 1], vertical_alignment="bottom")
     slider.select_slider(
         "Threshold τ",
@@ -108,12 +114,11 @@ def threshold_box(
         persist_state=KEPT,
         format_func=lambda x: f"{x:g}",
         on_change=on_slide,
-        help=HELP["tau"],
+        help=f"{HELP['tau']}\n\n{entry.title}: {entry.description}",
     )
     typed = box.text_input(
         "Exact", key="tau", persist_state=KEPT, on_change=on_type, label_visibility="collapsed"
     )
-    entry = catalog.find(catalog.METRICS, metric, kind="metric")
     try:
         value = check_threshold(typed)
     except UsageError:  # the page shows the reason; here only the sentence is left out

@@ -10,8 +10,8 @@ from status import Status
 MARKS = {"running": "●", "paused": "❚❚", "finished": "✓", "failed": "✕", "recording": "▷"}
 
 
-def strip(status: Status, settings: str, *, on_press: Callable[[str], None]) -> None:
-    """Draw the strip. ``on_press`` is told which button was pressed."""
+def strip(status: Status, settings: str, log: str, *, on_press: Callable[[str], None]) -> None:
+    """Draw the strip, and ``log`` below an error. ``on_press`` is told which button was pressed."""
     with st.container(key="strip", horizontal=True, vertical_alignment="center"):
         st.html(
             f'<div class="strip" data-kind="{status.kind}" role="status">'
@@ -30,6 +30,9 @@ def strip(status: Status, settings: str, *, on_press: Callable[[str], None]) -> 
             )
     if status.error:
         explain(status.error)
+        if log:
+            with st.expander("Show log", key="log"):
+                st.code(log, language=None, wrap_lines=True)
 
 
 def _buttons(kind: str) -> list[tuple[str, str, str]]:
@@ -47,13 +50,15 @@ def _buttons(kind: str) -> list[tuple[str, str, str]]:
     return []
 
 
-def empty() -> None:
-    """Draw what stands where the picture will be."""
+def empty(*, on_run: Callable[[], None]) -> None:
+    """Draw what stands where the picture will be, with the next thing to do."""
     st.html(
         '<div class="empty-card"><div><h3>No circuit yet</h3><p>Choose a model and a task on the '
         "left, then press Run. You will see every decision as it is made: edges that matter stay, "
         "the rest goes.</p></div></div>"
     )
+    with st.container(key="start-here"):
+        st.button("Find a circuit", type="primary", icon=":material/play_arrow:", on_click=on_run)
 
 
 def explain(error: dict[str, str]) -> None:

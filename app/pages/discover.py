@@ -10,6 +10,7 @@ import state
 from components import settings
 from components.observatory import observatory
 from components.preflight import preflight
+from components.preview import preview
 from components.strip import empty, explain, strip
 from components.task_card import task_card
 from pahq.errors import PahqError
@@ -34,6 +35,7 @@ def sidebar() -> None:
         on_slide=form.slider_moved,
         on_type=form.box_changed,
     )
+    preview(state.expected())
     st.button(
         "Run",
         key="run",
@@ -80,9 +82,10 @@ def watch() -> None:
             line = settings_line(run.config)
         except PahqError as error:
             explain(error.as_dict())
-    strip(status, line, on_press=state.act)
+    log = state.worker_log() if status.error else ""
+    strip(status, line, log, on_press=state.act)
     if run is None or tail is None:
-        empty()
+        empty(on_run=state.start)
     else:
         now = {"live": status.live, "title": status.title, "detail": status.detail}
         now |= {"memory": state.memory(run) if status.live else None, "interval": tick(status)}

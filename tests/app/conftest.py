@@ -41,6 +41,7 @@ class FakeWorker:
         self.asked: list[tuple[str, str]] = []
         self.jobs: dict[str, Job] = {}
         self.checked: list = []
+        self.log = Path("no-such-log")
         self.answer: dict | None = {"task_score": 0.99, "examples": 50, "edges": 1519}
 
     def run(self, folder, pace=None):

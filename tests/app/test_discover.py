@@ -99,12 +99,21 @@ def test_a_file_is_not_cut_to_the_usual_number_of_a_recording(
     assert only_run(page).config.examples == asked
 
 
-def test_without_any_recording_the_page_says_what_to_do(page, home):
-    for file in (home / "recordings" / "made-ioi").iterdir():
-        file.unlink()
+def test_without_any_recording_the_page_says_what_to_do(page, home, fake, monkeypatch):
+    monkeypatch.setattr("state.recordings", list)
     page.run()
-    assert "Press Run" in text(page)
+    assert "press Run" in text(page)
     assert not page.exception
+    next(b for b in page.main.button if b.label == "Find a circuit").click().run()
+    assert fake.asked == [("run", only_run(page).id)]
+
+
+def test_an_earlier_run_says_how_many_edges_a_threshold_would_keep(page):
+    page.run()
+    assert "About 55 of 1,519 edges would stay" in all_text(page)
+    assert "estimate from made-ioi" in all_text(page)
+    page.text_input("tau").set_value("1").run()
+    assert "About 0 of" in all_text(page)
 
 
 def test_run_makes_a_folder_with_the_settings_and_hands_it_to_the_worker(page, fake):
@@ -261,6 +270,19 @@ def test_a_failed_run_says_what_why_and_how_to_fix_it(page, fake):
     shown = text(page)
     assert all(part in shown for part in ("Failed", *error.values()))
     assert page.button("do-resume")
+
+
+def test_a_failed_run_shows_the_workers_last_words(page, fake, tmp_path):
+    fake.log = tmp_path / "worker.log"
+    fake.log.write_text("\n".join(f"line {i}" for i in range(100)))
+    run = running(page, fake)
+    fake.jobs[run.id].phase = "failed"
+    with (run.path / "events.jsonl").open("a") as log:
+        log.write('{"type":"run_failed","t":3,"error":{"what":"a","why":"b","fix":"c"}}\n')
+    page.run()
+    shown = next(box for box in page.main.expander if box.label == "Show log")
+    assert "line 99" in shown.code[0].value
+    assert "line 10\n" not in shown.code[0].value
 
 
 def test_a_worker_that_cannot_start_is_said(page, fake):

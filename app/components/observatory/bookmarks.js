@@ -25,12 +25,14 @@ export class Bookmarks {
     this.before = damage;
   }
 
-  /** [step, what it is] of those that were found, in order. */
+  /** [step, what it is] of those that were found, in order; what falls together is one. */
   list(metric) {
     const found = [
       [this.head, "First head kept"], [this.jump, `Largest jump of the ${metric}`],
       [this.cut, "Last removal"],
-    ];
-    return found.filter(([step]) => step !== null).sort(([a], [b]) => a - b);
+    ].filter(([step]) => step !== null);
+    const together = Map.groupBy(found, ([step]) => step);
+    return [...together].sort(([a], [b]) => a - b)
+      .map(([step, names]) => [step, names.map(([, what]) => what).join(" · ")]);
   }
 }

@@ -52,7 +52,9 @@ export function damageChart({ log, view, width }) {
   const some = points.filter((_, i) => i % every === 0 || i === points.length - 1);
   const total = log.header.edges;
   const values = some.map((p) => p[1]);
-  const top = Math.max(...values, log.header.threshold, 1e-9);
+  const most = Math.max(...values, 1e-9);
+  // Noise far below the threshold is to look like noise.
+  const top = Math.max(most, Math.min(log.header.threshold, 10 * most));
   const bottom = Math.min(...values, 0);
   const x = (remaining) => 46 + (width - 56) * (1 - remaining / total);
   const y = (damage) => 112 - (100 * (damage - bottom)) / (top - bottom || 1);

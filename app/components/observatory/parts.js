@@ -91,10 +91,10 @@ export const FRAME = `
 <div class="obs-sr" data-part="live" aria-live="polite"></div>`;
 
 /** How much of the circuit is drawn, and why not all of it. */
-export function budgetLine({ view, drawn, ui, status, running }) {
+export function budgetLine({ view, drawn, ui, status, running, over }) {
   const kept = view.kept.length;
   const pace = running && status.interval > 1 ? ` · drawn every ${status.interval} s` : "";
-  if (!kept) return `no edge kept yet${pace}`;
+  if (!kept) return `no edge kept${over ? "" : " yet"}${pace}`;
   const bundles = drawn.shown > drawn.edges.length ? ` in ${count(drawn.edges.length)} lines` : "";
   const hidden = drawn.hidden.map(([n, why]) => `${count(n)} ${why}`).join(", ");
   const raise = drawn.weaker ? ' <button type="button" data-act="raise">raise</button>' : "";
