@@ -2,11 +2,12 @@
 
 import re
 import xml.etree.ElementTree as ElementTree
+from itertools import product
 
 import pytest
 from made_logs import events, write_run
 
-from tests.app.driving import RANGE, click_node, facts, scrub
+from tests.app.driving import RANGE, click_node, facts, run, scrub, stop
 
 pytestmark = pytest.mark.browser
 DRAWN = "() => document.querySelector('[data-part=graph]').data.find(t => t.ids).ids"
@@ -25,6 +26,7 @@ def test_compact_shows_the_circuit_alone_and_back(server, open_page):
     from pahq.viz.view import view_at
 
     page = open_page(server.url)
+    assert not page.locator("[data-toggle=loose]").is_visible()  # every node lies on a path
     assert len(page.evaluate(DRAWN)) == 38
     press(page, "compact")
     circuit = view_at(events()).in_circuit
@@ -90,8 +92,6 @@ def test_what_dangles_can_be_hidden_and_is_counted(server, open_page):
     assert button.inner_text() == f"Hide {len(_dangling(10))} dangling"
     button.click()
     assert re.search(r"hidden: \d+ dangling", page.locator("[data-part=budget]").inner_text())
-    whole = open_page(server.url)  # here every node lies on a path
-    assert not whole.locator("[data-toggle=loose]").is_visible()
 
 
 def _dangling(seed: int) -> set[str]:
@@ -155,10 +155,9 @@ def test_bookmarks_lead_to_their_decisions(server, open_page):
     wait_for(page, f"document.querySelector('.obs').dataset.step === '{first}'")
 
 
-@pytest.mark.parametrize("name", ["graph", "map"])
-def test_a_picture_can_be_saved(server, open_page, name):
+def test_the_pictures_can_be_saved(server, open_page):
     page = open_page(server.url, color_scheme="dark")
-    for kind in ("svg", "png"):
+    for name, kind in product(("graph", "map"), ("svg", "png")):
         page.locator(f"details.obs-menu:has([data-save='{name}.{kind}']) summary").click()
         with page.expect_download() as caught:
             page.locator(f"[data-save='{name}.{kind}']").click()
@@ -245,7 +244,7 @@ def test_slow_drawing_asks_for_longer_intervals_and_quick_drawing_for_shorter(se
         page, "pace.js",
         """const told = []; const pace = new it.Pace((level) => told.push(level));
            const note = (ms, times) => { for (let i = 0; i < times; i += 1) pace.note(ms, true); };
-           note(40, 9); note(900, 1); note(40, 9); note(150, 9); note(900, 9); note(90, 5);
+           note(40, 9); note(900, 1); note(40, 9); note(200, 9); note(900, 9); note(150, 5);
            note(20, 9); return told;""",
     )  # fmt: skip
     assert told == [1, 2, 1, 0]
@@ -263,3 +262,17 @@ def test_a_large_model_can_be_looked_at(server, open_page):
     press(page, "layers")
     scrub(page, 20_000)
     assert page.evaluate(RANGE)[1] > 5
+
+
+def test_a_browser_that_cannot_keep_up_is_sent_less_and_says_so(server, open_page):
+    page = open_page(server.url)
+    page.evaluate("""() => {
+      const { react } = window.Plotly;
+      window.Plotly.react = async (...all) => {
+        await new Promise((done) => { setTimeout(done, 250); });
+        return react(...all);
+      };
+    }""")
+    run(page)
+    page.wait_for_selector("[data-part=budget]:has-text('drawn every 2.8 s')")
+    stop(page)

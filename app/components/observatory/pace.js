@@ -1,6 +1,6 @@
 // How long drawing takes, so that a page which cannot keep up is asked less often.
 
-const BUDGET = 100; // ms of drawing that the shortest interval allows
+const BUDGET = 150; // ms of drawing: a fifth of the shortest interval
 const LAST = 5; // drawings looked at: one slow one changes nothing
 const MOST = 2; // the interval is doubled at most so often
 
