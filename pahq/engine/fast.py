@@ -1,6 +1,6 @@
 """The fast engine: the reference engine's damages, without the work that cannot matter.
 
-Its shortcuts are exact (standing.py, reading.py, propagate.py and readout.py hold them):
+Its shortcuts are exact (standing.py, reading.py, propagate.py, repeats.py, readout.py hold them):
 
 a. Everything upstream of the receiver under test is still clean, so what it reads is the clean
    stream minus the cut senders' constant differences.
@@ -9,11 +9,14 @@ c. Alternative cut sets are one batch; of a head's q, k and v only what changed 
 d. Components are computed only where they are read, from the first changed token on.
 e. Differences of heads are kept before W_O.
 f. KL needs a log-sum-exp over blocks of the vocabulary, never all logits.
+g. A prompt for which a head writes exactly what it wrote before is not followed again.
+h. What a receiver reads under one set of cut senders is made from what it read under the last.
 """
 
 from collections.abc import Sequence
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from pahq.engine import components
@@ -21,6 +24,7 @@ from pahq.engine.problem import Problem
 from pahq.engine.propagate import Head, Propagation, Shortcuts
 from pahq.engine.reading import Reading
 from pahq.engine.readout import Readout
+from pahq.engine.repeats import Repeats
 from pahq.engine.standing import ablated, trace
 from pahq.graph.nodes import LOGITS, Receiver, ReceiverKind, Sender
 from pahq.metrics import Targets
@@ -30,9 +34,15 @@ from pahq.precision.matmul import Products
 from pahq.precision.policy import RECIPES, Plan
 from pahq.tasks.batches import PromptBatch
 
+WORKSPACE = 1 << 27  # bytes for what is followed at once: enough for matrix products' full speed
+
 
 class FastEvaluator:
-    """Damage of cut sets from standing values and what follows from a change."""
+    """Damage of cut sets from standing values and what follows from a change.
+
+    Attributes:
+        evaluations: alternatives whose damage was asked for.
+    """
 
     def __init__(
         self, problem: Problem, model: ModelWeights, *, shortcuts: Shortcuts | None = None
@@ -45,6 +55,11 @@ class FastEvaluator:
         self.evaluations = 0
         self._order = {sender.name: i for i, sender in enumerate(problem.graph.senders)}
         self._parts = [self._part(batch) for batch in problem.batches]
+
+    @property
+    def followed(self) -> int:
+        """Prompts, over all alternatives, that had to be followed to the logits."""
+        return sum(part.followed for part in self._parts)
 
     def focus(self, component: str) -> dict[str, str]:
         """Protect ``component``; return the formats that now differ from the background plan."""
@@ -85,6 +100,9 @@ class _Part:
         targets = Targets(batch, _log_probs(model, final[batch.row, batch.position], multiply))
         self.readout = Readout(model, problem.metric, targets, multiply)
         self.shortcuts = owner.shortcuts
+        self._batch_size, length = batch.clean.shape
+        self.followed = 0
+        self._case_bytes = length * place_bytes(model)
         places = batch.position.unique()
         self._row, self._place = batch.row, torch.searchsorted(places, batch.position)
         carried = ablated(trace(model, batch.corrupt, plan, multiply), problem.ablation, model)
@@ -99,58 +117,115 @@ class _Part:
         )
         first = _first_difference(batch) if problem.ablation == "corrupt" else 0
         self.flow = Propagation(self.reading, problem.graph, owner.shortcuts, first)
-        self._focused: tuple[str, str, Head] | None = None
+        self._focused: tuple[tuple[str, str], Head, Repeats | None] | None = None
 
     def damages(self, receiver: Receiver, cut_sets: list[list[str]], plan: Plan) -> Tensor:
         """Return this batch's share of each alternative's damage, (alt,) float64."""
         name = receiver.component
         if receiver == LOGITS:
-            return self._read_out(self.flow.alternatives(receiver, cut_sets, first=0), plan)
+            final = self.flow.alternatives(receiver, cut_sets, first=0)
+            rows = self._all_rows(len(cut_sets))
+            self.followed += len(rows)
+            return self._read_out(final.flatten(0, 1), rows, plan).view(len(cut_sets), -1).sum(-1)
         self.flow.open(name)
-        raised = plan.formats[name] != self.reading.plan.formats[name]
+        fmt = plan[name]
+        raised = fmt.name != self.reading.plan[name].name
         # A raised focus differs from what stands at every place, not only after the first change.
         first = 0 if raised else self.flow.first_difference
         reads = self.flow.alternatives(receiver, cut_sets, first=first)
-        changed = self.flow.component_change(
-            receiver, reads, fmt=plan[name], first=first, standing=self._standing(receiver, plan)
+        rows = self._all_rows(len(cut_sets))
+        head, repeats = self._focus(receiver, plan, first)
+        outputs = self.flow.output(
+            receiver, reads.flatten(0, 1), rows, fmt=fmt, first=first, standing=head
         )
-        final = self.flow.follow(changed, first=first)
-        if final is None:
-            final = self.flow.reads_now()
-        return self._read_out(final.expand(len(cut_sets), *final.shape[1:]), plan)
+        if repeats is None:
+            values = self._follow(name, outputs, rows, plan, first).view(len(cut_sets), -1)
+        else:
+            values = repeats.damages(
+                outputs.unflatten(0, (len(cut_sets), -1)),
+                lambda wanted, seen: self._follow_some(name, wanted, seen, plan, first),
+            )
+        return values.sum(-1)
 
     def commit(self, receiver: Receiver, senders: list[str], cut: frozenset[str]) -> None:
         """Cut senders for good and let what follows stand."""
         flow, name = self.flow, receiver.component
+        self.reading.decide(receiver, senders, cut)
         if receiver != LOGITS and flow.open(name) and cut:
             first, fmt = flow.first_difference, self.reading.plan[name]
-            reads = flow.alternatives(receiver, [sorted(cut)], first=first)
-            standing = flow.heads.get(name)
-            changed = flow.component_change(
-                receiver, reads, fmt=fmt, first=first, standing=standing, keep=True
-            )
-            flow.follow(changed, first=first, keep=True)
-        self.reading.decide(receiver, senders, cut)
+            # Not what was read while the edges were tested: a resumed search must get the same.
+            at = self.reading.receiver_places(receiver.name, first)
+            reads = self.reading.now(receiver.name, at)
+            head = flow.heads.get(name)
+            output = flow.output(receiver, reads, None, fmt=fmt, first=first, standing=head)
+            changed = {name: flow.change(name, output, None, fmt=fmt, first=first)}
+            if head is not None:
+                flow.keep_head(name, receiver.kind.value, reads, fmt, first)
+            flow.follow(changed, None, first=first, keep=True)
         self._focused = None
 
-    def _standing(self, receiver: Receiver, plan: Plan) -> Head | None:
-        """Return q, k and v of the head under test, in the format it has under ``plan``."""
+    def _focus(
+        self, receiver: Receiver, plan: Plan, first: int
+    ) -> tuple[Head | None, Repeats | None]:
+        """Return what stands of the head under test in its format, and what it wrote before."""
         if receiver.kind is ReceiverKind.MLP:
-            return None
+            return None, None
         name = receiver.component
         fmt = plan[name]
-        if fmt.name == self.reading.plan[name].name:
-            return self.flow.heads[name]
         key = (receiver.name, fmt.name)
-        if self._focused is None or self._focused[:2] != key:
-            self._focused = (*key, self.flow.head_values(name, fmt))
-        return self._focused[2]
+        if self._focused is None or self._focused[0] != key:
+            raised = fmt.name != self.reading.plan[name].name
+            head = self.flow.head_values(name, fmt) if raised else self.flow.heads[name]
+            saturates = receiver.kind in (ReceiverKind.QUERY, ReceiverKind.KEY)
+            repeats = None
+            if saturates and self.shortcuts.repeats:
+                repeats = Repeats(self.flow.mixed(name, head, {}, None, fmt, first))
+            self._focused = (key, head, repeats)
+        return self._focused[1:]
 
-    def _read_out(self, final: Tensor, plan: Plan) -> Tensor:
-        residuals = final[:, self._row, self._place]
-        return self.readout.damage(
-            residuals, plan["logits"], stream=self.shortcuts.stream_vocabulary
+    def _follow_some(
+        self, name: str, wanted: Tensor, outputs: Tensor, plan: Plan, first: int
+    ) -> Float[Tensor, "seen batch"]:
+        """Return the damages of the prompts marked in ``wanted``, (seen, batch); NaN elsewhere."""
+        found = torch.full(wanted.shape, torch.nan, dtype=torch.float64, device=wanted.device)
+        rows = wanted.nonzero()[:, 1]
+        if len(rows):
+            found[wanted] = self._follow(name, outputs[wanted], rows, plan, first)
+        return found
+
+    def _follow(
+        self, name: str, outputs: Tensor, rows: Tensor, plan: Plan, first: int
+    ) -> Float[Tensor, " case"]:
+        """Return each case's damage when a component writes ``outputs``."""
+        self.followed += len(rows)
+        step = max(1, WORKSPACE // self._case_bytes)
+        finals = []
+        for part, which in zip(outputs.split(step), rows.split(step), strict=True):
+            changed = {name: self.flow.change(name, part, which, fmt=plan[name], first=first)}
+            finals.append(self.flow.follow(changed, which, first=first))
+        return self._read_out(torch.cat(finals), rows, plan)
+
+    def _read_out(self, final: Tensor, rows: Tensor, plan: Plan) -> Float[Tensor, " case"]:
+        """Return each case's damage, its prompt's targets weighted, float64."""
+        case, target = (rows[:, None] == self._row).nonzero(as_tuple=True)
+        residuals = final[case, self._place[target]]
+        values = self.readout.values(
+            residuals, target, plan["logits"], stream=self.shortcuts.stream_vocabulary
         )
+        weighted = values * self.readout.targets.batch.weight[target]
+        return torch.zeros(len(rows), dtype=torch.float64, device=rows.device).index_add_(
+            0, case, weighted
+        )
+
+    def _all_rows(self, alternatives: int) -> Int[Tensor, " case"]:
+        return torch.arange(self._batch_size, device=self._row.device).repeat(alternatives)
+
+
+def place_bytes(model: ModelWeights) -> int:
+    """Return the bytes that one place of one case takes while it is followed, at most."""
+    mlp = model.blocks[0].mlp
+    hidden = mlp.into.shape[1] if mlp is not None else 0
+    return 4 * (2 * hidden + 4 * model.embedding.shape[1])
 
 
 def _log_probs(model: ModelWeights, final: Tensor, multiply: Products) -> Tensor:

@@ -13,9 +13,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pahq.engine import components
-from pahq.engine.reading import Change, Reading, level_of
+from pahq.engine.reading import Change, Reading, Rows, level_of, of_rows
 from pahq.graph.build import Graph
-from pahq.graph.nodes import Receiver, ReceiverKind
+from pahq.graph.nodes import Receiver
 from pahq.models.weights import HeadWeights
 from pahq.precision.formats import NumberFormat
 from pahq.precision.matmul import Products
@@ -35,12 +35,18 @@ class Shortcuts:
         positions: compute a component only where it is read, and only from the first token in
             which clean and corrupt prompt differ (d).
         stream_vocabulary: the log-sum-exp and the dot product of readout.py (f).
+        repeats: a prompt for which a head writes bit for bit what it wrote before is not followed
+            again (g): a saturated attention pattern does not move.
+        walk: what a receiver reads under one set of cut senders is made from what it read under
+            the set before (h); otherwise every set starts from nothing cut.
     """
 
     kept_edges_only: bool = True
     reuse: bool = True
     positions: bool = True
     stream_vocabulary: bool = True
+    repeats: bool = True
+    walk: bool = True
 
 
 @dataclass(eq=False)
@@ -61,6 +67,8 @@ class Propagation:
         self.heads: dict[str, Head] = {}
         self.alive: list[str] = []  # components in forward order, without input and logits
         self._order = {name: i for i, name in enumerate(graph.components)}
+        # What one receiver reads under the sets of senders that were cut last.
+        self._walked: tuple[tuple[str, int], list[tuple[frozenset[str], Tensor]]] = (("", 0), [])
 
     # --- the component under test -----------------------------------------------------------
 
@@ -83,12 +91,11 @@ class Propagation:
 
     def head_values(self, name: str, fmt: NumberFormat) -> Head:
         """Return q, k and v of a head from what its receivers read now, in a format."""
-        head, norm = self.reading.head(name)
         found = {}
-        for kind, project in _PROJECT.items():
+        for kind in KINDS:
             at = self.reading.places[name] if kind == "q" else self.reading.key_places(name)
-            x = components.normalise(self.reading.now(f"{name}<{kind}>", at), norm)
-            found[kind] = project(x, head, fmt, self.reading.multiply)
+            reads = self.reading.now(f"{name}<{kind}>", at)
+            found[kind] = self._projected(name, kind, reads, fmt)
         return Head(**found)
 
     def alternatives(
@@ -96,173 +103,184 @@ class Propagation:
     ) -> Float[Tensor, "alt batch place d_model"]:
         """Return what ``receiver`` reads under each set of cut senders, from place ``first`` on."""
         at = self.reading.receiver_places(receiver.name, first)
-        standing = self.reading.take(self.reading.clean.streams[level_of(receiver.name)], at)
-        base, base_set = standing, frozenset()
+        key = (receiver.name, first)
+        if self._walked[0] != key:
+            standing = self.reading.take(self.reading.clean.streams[level_of(receiver.name)], at)
+            self._walked = (key, [(frozenset(), standing)])
+        known = self._walked[1]
         found = []
-        for number, cut in enumerate(cut_sets):
+        for cut in cut_sets:
             wanted = frozenset(cut)
-            if not base_set <= wanted:
-                base, base_set = standing, frozenset()
-            x = base
+            # The sets of one receiver grow out of each other: go on from the nearest.
+            have, x = max(
+                (entry for entry in known if entry[0] <= wanted), key=lambda entry: len(entry[0])
+            )
             for sender in cut:
-                if sender not in base_set:
+                if sender not in have:
                     x = x - self.reading.written(sender, at)
+            if self.shortcuts.walk:
+                known.append((wanted, x))
             found.append(x)
-            if number + 1 < len(cut_sets) and wanted <= frozenset(cut_sets[number + 1]):
-                base, base_set = x, wanted
+        self._walked = (key, known[:1] + known[1:][-len(cut_sets) :])
         return torch.stack(found)
 
-    def component_change(
+    def output(
         self,
         receiver: Receiver,
-        reads: Float[Tensor, "alt batch place d_model"],
+        reads: Float[Tensor, "case place d_model"],
+        rows: Rows,
         *,
         fmt: NumberFormat,
         first: int,
         standing: Head | None,
-        keep: bool = False,
-    ) -> dict[str, Change]:
-        """Return the change of the receiver's component when it reads ``reads``.
+    ) -> Float[Tensor, "case out_place width"]:
+        """Return what the receiver's component makes of ``reads``; of a head, the input of W_O.
 
         Args:
             receiver: the receiver under test.
-            reads: its alternatives, from place ``first`` on.
+            reads: what it reads in each case, from place ``first`` on.
+            rows: the prompt of each case.
             fmt: the component's format (the focus may be raised).
             first: place from which anything changes.
             standing: the head's q, k and v in that format; None for an MLP.
-            keep: make the (single) alternative stand from now on.
         """
         name = receiver.component
-        if receiver.kind is ReceiverKind.MLP:
-            return {name: self._mlp_change(name, reads, fmt, first)}
-        assert standing is not None
-        head, norm = self.reading.head(name)
-        project = _PROJECT[receiver.kind.value]
-        value = project(components.normalise(reads, norm), head, fmt, self.reading.multiply)
-        change = self._head_change(name, standing, {receiver.kind.value: value}, fmt, first)
-        if keep:
-            self._keep_head(name, {receiver.kind.value: value}, first)
-        return {name: change}
+        if standing is None:
+            return self._mlp(name, reads, fmt)
+        value = self._projected(name, receiver.kind.value, reads, fmt)
+        return self.mixed(name, standing, {receiver.kind.value: value}, rows, fmt, first)
+
+    def change(
+        self, name: str, output: Tensor, rows: Rows, *, fmt: NumberFormat, first: int
+    ) -> Change:
+        """Return the difference of a component's output to what cut edges carry."""
+        at = self.reading.places[name]
+        carried = self.reading.take(self.reading.carried.written[name], at[at >= first])
+        if name.startswith("m"):
+            return Change(output - of_rows(carried, rows), narrow=False)
+        if fmt.name == self.reading.plan[name].name:
+            return Change(output - of_rows(carried, rows), narrow=True)
+        # The focus is raised: what it writes goes through another W_O than what is carried.
+        head, _ = self.reading.head(name)
+        written = output @ self.reading.multiply.rounded(head.out, fmt)
+        low = carried @ self.reading.out_weight(name)
+        return Change(written - of_rows(low, rows), narrow=False)
 
     # --- what follows -----------------------------------------------------------------------
 
     def follow(
-        self,
-        changed: dict[str, Change],
-        *,
-        first: int,
-        keep: bool = False,
-    ) -> Float[Tensor, "alt batch place d_model"] | None:
-        """Carry changes upwards; return what ``logits`` reads, None if nothing reaches it.
+        self, changed: dict[str, Change], rows: Rows, *, first: int, keep: bool = False
+    ) -> Float[Tensor, "case place d_model"]:
+        """Carry changes upwards; return what ``logits`` reads.
 
         Args:
             changed: the change of the component under test.
+            rows: the prompt of each case.
             first: place from which anything changes.
-            keep: make the (single) alternative stand from now on.
+            keep: make the change (of every prompt once) stand from now on.
         """
         [start] = [self._order[name] for name in changed]
-        everything = not self.shortcuts.kept_edges_only
         for name in self.alive:
             if self._order[name] <= start:
                 continue
-            new = self._reread(name, changed, first, everything=everything)
+            new = self._reread(name, changed, rows, first)
             if not new:
                 continue
+            fmt = self.reading.plan[name]
             if name.startswith("m"):
-                changed[name] = self._mlp_change(name, new["m"], self.reading.plan[name], first)
+                output = self._mlp(name, new["m"], fmt)
             else:
-                changed[name] = self._project(name, new, first, keep=keep)
+                values = {kind: self._projected(name, kind, x, fmt) for kind, x in new.items()}
+                output = self.mixed(name, self.heads[name], values, rows, fmt, first)
+                if keep:
+                    self._keep(name, values, first)
+            changed[name] = self.change(name, output, rows, fmt=fmt, first=first)
         if keep:
             self.reading.store(changed, first)
         senders = self.reading.kept["logits"]
         later = self.reading.targets >= first
         if not bool(later.any()) or not any(sender in changed for sender in senders):
-            return None
-        found = self.reading.sum("logits", senders, changed, self.reading.targets[later], first)
+            return of_rows(self.reads_now(), rows)
+        found = self.reading.sum(
+            "logits", senders, changed, self.reading.targets[later], first, rows
+        )
         if bool(later.all()):
             return found
-        whole = self.reads_now().expand(found.shape[0], -1, -1, -1).clone()
-        whole[:, :, later] = found
+        whole = of_rows(self.reads_now(), rows).clone()
+        whole[:, later] = found
         return whole
 
-    def reads_now(self) -> Float[Tensor, "alt batch place d_model"]:
-        """Return what ``logits`` reads now, as a single alternative."""
-        return self.reading.now("logits", self.reading.targets)[None]
+    def reads_now(self) -> Float[Tensor, "batch place d_model"]:
+        """Return what ``logits`` reads now."""
+        return self.reading.now("logits", self.reading.targets)
 
-    def _reread(
-        self, name: str, changed: dict[str, Change], first: int, *, everything: bool
-    ) -> dict[str, Tensor]:
-        """Return what those receivers of a component read that a change reaches."""
-        found = {}
-        for kind in ("m",) if name.startswith("m") else KINDS:
-            receiver = name if kind == "m" else f"{name}<{kind}>"
-            senders = self.reading.kept.get(receiver)
-            if senders is None:  # undecided, so not downstream
-                continue
-            if everything or any(sender in changed for sender in senders):
-                at = self.reading.receiver_places(receiver, first)
-                found[kind] = self.reading.sum(receiver, senders, changed, at, first)
-        if found and not self.shortcuts.reuse and not name.startswith("m"):
-            for kind in KINDS:
-                receiver = f"{name}<{kind}>"
-                if kind not in found and receiver in self.reading.kept:
-                    at = self.reading.receiver_places(receiver, first)
-                    found[kind] = self.reading.sum(
-                        receiver, self.reading.kept[receiver], changed, at, first
-                    )
-        return found
-
-    def _project(self, name: str, reads: dict[str, Tensor], first: int, *, keep: bool) -> Change:
-        head, norm = self.reading.head(name)
-        fmt = self.reading.plan[name]
-        new = {
-            kind: _PROJECT[kind](components.normalise(x, norm), head, fmt, self.reading.multiply)
-            for kind, x in reads.items()
-        }
-        change = self._head_change(name, self.heads[name], new, fmt, first)
-        if keep:
-            self._keep_head(name, new, first)
-        return change
-
-    def _keep_head(self, name: str, new: dict[str, Tensor], first: int) -> None:
-        standing = self.heads[name]
-        for kind, value in new.items():
-            at = self.reading.places[name] if kind == "q" else self.reading.key_places(name)
-            getattr(standing, kind)[:, at >= first] = value[0]
-
-    def _head_change(
+    def mixed(
         self,
         name: str,
         standing: Head,
         new: dict[str, Tensor],
+        rows: Rows,
         fmt: NumberFormat,
         first: int,
-    ) -> Change:
+    ) -> Float[Tensor, "case place d_head"]:
+        """Return a head's rounded input of W_O, with some of its q, k and v new."""
         head, _ = self.reading.head(name)
         at = self.reading.places[name]
         moved = at >= first
-        rows = at[moved]
         keys = self.reading.key_places(name) >= first
-        q = new["q"] if "q" in new else standing.q[:, moved][None]
-        k = _spliced(standing.k, new.get("k"), keys)
-        v = _spliced(standing.v, new.get("v"), keys)
-        pattern = components.attention_pattern(q, k, head.score_scale, places=rows)
-        mixed = round_trip(pattern @ v, fmt)
-        carried = self.reading.carried.written[name]
-        if fmt.name == self.reading.plan[name].name:
-            return Change(mixed - self.reading.take(carried, rows), narrow=True)
-        # The focus is raised: what it writes goes through another W_O than what is carried.
-        written = mixed @ self.reading.multiply.rounded(head.out, fmt)
-        low = self.reading.multiply.rounded(head.out, self.reading.plan[name])
-        return Change(written - self.reading.take(carried, rows) @ low, narrow=False)
+        q = new["q"] if "q" in new else of_rows(standing.q[:, moved], rows)
+        k = _spliced(standing.k, new.get("k"), keys, rows)
+        v = _spliced(standing.v, new.get("v"), keys, rows)
+        pattern = components.attention_pattern(q, k, head.score_scale, places=at[moved])
+        return round_trip(pattern @ v, fmt)
 
-    def _mlp_change(self, name: str, reads: Tensor, fmt: NumberFormat, first: int) -> Change:
+    def keep_head(self, name: str, kind: str, reads: Tensor, fmt: NumberFormat, first: int) -> None:
+        """Make what a head's receiver reads (in every prompt once) stand."""
+        self._keep(name, {kind: self._projected(name, kind, reads, fmt)}, first)
+
+    # --- inside -----------------------------------------------------------------------------
+
+    def _reread(
+        self, name: str, changed: dict[str, Change], rows: Rows, first: int
+    ) -> dict[str, Tensor]:
+        """Return what those receivers of a component read that a change reaches."""
+        kinds = {"m": name} if name.startswith("m") else {k: f"{name}<{k}>" for k in KINDS}
+        # An undecided receiver is not downstream.
+        decided = {k: r for k, r in kinds.items() if r in self.reading.kept}
+        reached = {
+            kind: receiver
+            for kind, receiver in decided.items()
+            if not self.shortcuts.kept_edges_only
+            or any(sender in changed for sender in self.reading.kept[receiver])
+        }
+        wanted = reached if self.shortcuts.reuse or not reached else decided
+        return {
+            kind: self.reading.sum(
+                receiver,
+                self.reading.kept[receiver],
+                changed,
+                self.reading.receiver_places(receiver, first),
+                first,
+                rows,
+            )
+            for kind, receiver in wanted.items()
+        }
+
+    def _projected(self, name: str, kind: str, reads: Tensor, fmt: NumberFormat) -> Tensor:
+        head, norm = self.reading.head(name)
+        x = components.normalise(reads, norm)
+        return _PROJECT[kind](x, head, fmt, self.reading.multiply)
+
+    def _keep(self, name: str, new: dict[str, Tensor], first: int) -> None:
+        standing = self.heads[name]
+        for kind, value in new.items():
+            at = self.reading.places[name] if kind == "q" else self.reading.key_places(name)
+            getattr(standing, kind)[:, at >= first] = value
+
+    def _mlp(self, name: str, reads: Tensor, fmt: NumberFormat) -> Tensor:
         mlp = self.reading.model.blocks[int(name[1:])].mlp
         assert mlp is not None
-        at = self.reading.places[name]
-        out = components.mlp_output(reads, mlp, fmt, self.reading.multiply)
-        carried = self.reading.take(self.reading.carried.written[name], at[at >= first])
-        return Change(out - carried, narrow=False)
+        return components.mlp_output(reads, mlp, fmt, self.reading.multiply)
 
 
 _PROJECT: dict[str, Callable[[Tensor, HeadWeights, NumberFormat, Products], Tensor]] = {
@@ -272,12 +290,13 @@ _PROJECT: dict[str, Callable[[Tensor, HeadWeights, NumberFormat, Products], Tens
 }
 
 
-def _spliced(standing: Tensor, new: Tensor | None, where: Tensor) -> Tensor:
-    """Return standing rows with those at ``where`` replaced for each alternative."""
-    if new is None:
-        return standing[None]
-    if bool(where.all()):
+def _spliced(standing: Tensor, new: Tensor | None, where: Tensor, rows: Rows) -> Tensor:
+    """Return standing values of each case, with those at ``where`` replaced by new ones."""
+    if new is not None and bool(where.all()):
         return new
-    result = standing.expand(new.shape[0], *standing.shape).clone()
-    result[:, :, where] = new
+    stands = of_rows(standing, rows)
+    if new is None:
+        return stands
+    result = stands.clone() if rows is None else stands
+    result[:, where] = new
     return result

@@ -18,15 +18,16 @@ from pahq.precision.matmul import Products
 from pahq.precision.policy import Plan
 
 Places = Int[Tensor, " place"]  # positions in a prompt, ascending
+Rows = Int[Tensor, " case"] | None  # the prompt of each case; None: every prompt once, in order
 AtPlaces = Float[Tensor, "batch place d_model"]
 
 
 @dataclass(frozen=True, eq=False)
 class Change:
-    """A sender's difference to the carried value, for each alternative.
+    """A sender's difference to the carried value, for each case: a prompt under an alternative.
 
     Attributes:
-        difference: (alt, batch, place, width) at the sender's places from ``first`` on.
+        difference: (case, place, width) at the sender's places from ``first`` on.
         narrow: whether it is as wide as a head, to be multiplied with W_O.
     """
 
@@ -87,15 +88,23 @@ class Reading:
         """Return what a receiver reads now."""
         if receiver not in self.kept:  # undecided: everything upstream is clean
             return self.take(self.clean.streams[level_of(receiver)], at)
-        return self.sum(receiver, self.kept[receiver], {}, at, 0)[0]
+        return self.sum(receiver, self.kept[receiver], {}, at, 0, None)
 
     def sum(
-        self, receiver: str, senders: list[str], changed: dict[str, Change], at: Places, first: int
-    ) -> Float[Tensor, "alt batch place d_model"]:
+        self,
+        receiver: str,
+        senders: list[str],
+        changed: dict[str, Change],
+        at: Places,
+        first: int,
+        rows: Rows,
+    ) -> Float[Tensor, "case place d_model"]:
         """Return the carried stream plus the kept senders' differences, changed or standing."""
         stands = [name for name in senders if name not in changed]
         total = self.take(self.carried.streams[level_of(receiver)], at)
-        total = (total + self._standing_sum(stands, at))[None] if stands else total[None]
+        if stands:
+            total = total + self._standing_sum(stands, at)
+        total = of_rows(total, rows)
         narrow: list[tuple[str, Tensor]] = []
         for name in senders:
             change = changed.get(name)
@@ -115,10 +124,10 @@ class Reading:
         return difference @ self.out_weight(sender) if sender.startswith("a") else difference
 
     def store(self, changed: dict[str, Change], first: int) -> None:
-        """Make a single alternative stand."""
+        """Make a change of every prompt stand."""
         for name, change in changed.items():
             own = self.places[name]
-            self.difference[name][:, own[own >= first]] = change.difference[0]
+            self.difference[name][:, own[own >= first]] = change.difference
 
     def read_places(self, component: str) -> Places:
         """Return where something kept reads a component."""
@@ -147,9 +156,7 @@ class Reading:
         weights = [self.out_weight(name) for name, _ in heads]
         if len(heads) == 1:
             return heads[0][1] @ weights[0]
-        parts = torch.broadcast_tensors(*(x[..., :1] for _, x in heads))[0].shape[:-1]
-        joined = [x.expand(*parts, x.shape[-1]) for _, x in heads]
-        return torch.cat(joined, dim=-1) @ torch.cat(weights)
+        return torch.cat([x for _, x in heads], dim=-1) @ torch.cat(weights)
 
     def out_weight(self, name: str) -> Float[Tensor, "d_head d_model"]:
         """Return a head's W_O as it reads back from the background format."""
@@ -167,10 +174,15 @@ def level_of(receiver: str) -> str:
     return receiver.partition(".")[0]
 
 
+def of_rows(x: Tensor, rows: Rows) -> Tensor:
+    """Return what stands for each case, given what stands for each prompt."""
+    return x if rows is None else x[rows]
+
+
 def among(
     difference: Tensor, own: Int[Tensor, " own_place"], wanted: Int[Tensor, " wanted_place"]
 ) -> Tensor:
     """Return the places ``wanted`` out of a change that is known at ``own``."""
     if len(own) == len(wanted):
         return difference
-    return difference[:, :, torch.searchsorted(own, wanted)]
+    return difference[:, torch.searchsorted(own, wanted)]

@@ -1,4 +1,4 @@
-"""From final residuals to damage, for many alternatives at once, without all logits in memory.
+"""From final residuals to the metric, for many cases at once, without all logits in memory.
 
 KL needs the whole vocabulary, but of it only a log-sum-exp and one dot product:
 
@@ -26,41 +26,45 @@ from pahq.tasks.batches import NO_TOKEN
 BLOCK = 8192  # vocabulary columns at a time: large enough for full speed, a few MB a hundred rows
 FULL_LOGITS = 1 << 24  # logits held at once where a metric wants them all: 64 MB
 
-Residuals = Float[Tensor, "alt target d_model"]
+Residuals = Float[Tensor, "item d_model"]
+Items = Int[Tensor, " item"]  # the target of each item
 
 
 class Readout:
-    """Damage of one batch's targets from their final residuals."""
+    """The metric at one batch's targets, from final residuals."""
 
     def __init__(self, model: ModelWeights, metric: Metric, targets: Targets, multiply: Products):
         self.model, self.metric, self.targets, self.multiply = model, metric, targets, multiply
         self._expected: dict[str, Tensor] = {}
         probs = targets.log_probs.exp()
-        self._negative_entropy = (probs * targets.log_probs).sum(-1)  # (target,) float64
+        # Of the clean distribution KL needs only these: per target, float64.
+        self._negative_entropy = (probs * targets.log_probs).sum(-1)
+        bias = model.unembedding_bias
+        self._bias = bias if bias is not None and bool(bias.any()) else None
+        if self._bias is not None:
+            self._negative_entropy = self._negative_entropy - probs @ self._bias.double()
 
-    def damage(self, residuals: Residuals, fmt: NumberFormat, *, stream: bool = True) -> Tensor:
-        """Return each alternative's share of the damage, (alt,) float64.
+    def values(
+        self, residuals: Residuals, items: Items, fmt: NumberFormat, *, stream: bool = True
+    ) -> Float[Tensor, " item"]:
+        """Return the metric at each item's target, float64, not weighted.
 
         Args:
             residuals: what ``logits`` reads, before the last LayerNorm.
+            items: the target that each belongs to.
             fmt: the unembedding's format.
             stream: use the shortcuts above; without them, full logits and the plain metric.
         """
         if stream and self.metric is kl:
-            found = self._kl(residuals, fmt)
-        elif stream and self.metric in (logit_diff, logit_diff_max):
-            found = self._few_columns(residuals, fmt)
-        else:
-            found = self._full(residuals, fmt)
-        return (found.double() * self.targets.batch.weight).sum(-1)
+            return self._kl(residuals, items, fmt)
+        if stream and self.metric in (logit_diff, logit_diff_max):
+            return self._few_columns(residuals, items, fmt).double()
+        return self._full(residuals, items, fmt)
 
-    def _kl(self, residuals: Residuals, fmt: NumberFormat) -> Float[Tensor, "alt target"]:
+    def _kl(self, residuals: Residuals, items: Items, fmt: NumberFormat) -> Float[Tensor, " item"]:
         x = round_trip(components.normalise(residuals, self.model.norm), fmt)
-        expected = (x.double() * self._expected_direction(fmt)).sum(-1)
-        if self.model.unembedding_bias is not None:
-            bias = self.model.unembedding_bias.double()
-            expected = expected + self.targets.log_probs.exp() @ bias
-        return self._negative_entropy - expected + self._log_sum_exp(x, fmt)
+        expected = (x.double() * self._expected_direction(fmt)[items]).sum(-1)
+        return self._negative_entropy[items] - expected + self._log_sum_exp(x, fmt)
 
     def _expected_direction(self, fmt: NumberFormat) -> Float[Tensor, "target d_model"]:
         """Return W p: the direction whose dot product with x is the expected logit."""
@@ -73,46 +77,53 @@ class Readout:
             self._expected[fmt.name] = torch.as_tensor(total)
         return self._expected[fmt.name]
 
-    def _log_sum_exp(self, x: Residuals, fmt: NumberFormat) -> Float[Tensor, "alt target"]:
-        weight, bias = self.multiply.rounded(self.model.unembedding, fmt), None
-        if self.model.unembedding_bias is not None and bool(self.model.unembedding_bias.any()):
-            bias = self.model.unembedding_bias
-        rows = x.flatten(0, 1)
+    def _log_sum_exp(self, x: Residuals, fmt: NumberFormat) -> Float[Tensor, " item"]:
+        weight = self.multiply.rounded(self.model.unembedding, fmt)
         parts = []
         for start in range(0, weight.shape[1], BLOCK):
             block = slice(start, start + BLOCK)
-            logits = rows @ weight[:, block]
-            if bias is not None:
-                logits += bias[block]
+            logits = x @ weight[:, block]
+            if self._bias is not None:
+                logits += self._bias[block]
             peak = logits.amax(-1, keepdim=True)
             parts.append(logits.sub_(peak).exp_().sum(-1).double().log() + peak[:, 0].double())
-        return torch.stack(parts).logsumexp(0).unflatten(0, x.shape[:2])
+        return torch.stack(parts).logsumexp(0)
 
-    def _few_columns(self, residuals: Residuals, fmt: NumberFormat) -> Float[Tensor, "alt target"]:
+    def _few_columns(
+        self, residuals: Residuals, items: Items, fmt: NumberFormat
+    ) -> Float[Tensor, " item"]:
         batch = self.targets.batch
         named = torch.cat([batch.answers.flatten(), batch.wrong.flatten()])
         columns = named[named != NO_TOKEN].unique()
         x = round_trip(components.normalise(residuals, self.model.norm), fmt)
         logits = x @ self.multiply.rounded(self.model.unembedding, fmt)[:, columns]
-        if self.model.unembedding_bias is not None:
-            logits = logits + self.model.unembedding_bias[columns]
+        if self._bias is not None:
+            logits = logits + self._bias[columns]
         renamed = replace(
             batch,
             answers=_renamed(batch.answers, columns),
             wrong=_renamed(batch.wrong, columns),
         )
-        return self.metric(logits, Targets(renamed, self.targets.log_probs[:, columns]))
+        return self.metric(logits, at(Targets(renamed, self.targets.log_probs[:, columns]), items))
 
-    def _full(self, residuals: Residuals, fmt: NumberFormat) -> Float[Tensor, "alt target"]:
-        each = residuals.shape[1] * self.model.unembedding.shape[1]
+    def _full(self, residuals: Residuals, items: Items, fmt: NumberFormat) -> Tensor:
+        step = max(1, FULL_LOGITS // self.model.unembedding.shape[1])
         return torch.cat(
             [
                 self.metric(
-                    components.logits(part, self.model, fmt, self.multiply), self.targets
+                    components.logits(part, self.model, fmt, self.multiply), at(self.targets, which)
                 ).double()
-                for part in residuals.split(max(1, FULL_LOGITS // each))
+                for part, which in zip(residuals.split(step), items.split(step), strict=True)
             ]
         )
+
+
+def at(targets: Targets, items: Items) -> Targets:
+    """Return what the logits of some items are measured against."""
+    batch = targets.batch
+    names = ("row", "position", "weight", "answers", "wrong")
+    chosen = replace(batch, **{name: getattr(batch, name)[items] for name in names})
+    return Targets(chosen, targets.log_probs[items])
 
 
 def _renamed(

@@ -1,8 +1,9 @@
 """Every shortcut against the reference engine, on random models."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -87,7 +88,7 @@ def test_low_precision_is_that_of_the_reference(recipe, seed, rule, policy):
     assert_same(search(FastEvaluator(problem, weights), problem, rule), slow, rule, LOW_TOLERANCE)
 
 
-@pytest.mark.parametrize("name", ["kept_edges_only", "reuse", "positions", "stream_vocabulary"])
+@pytest.mark.parametrize("name", [field.name for field in fields(Shortcuts)])
 @pytest.mark.parametrize("policy", ["fp32", "pahq-int8"])
 def test_each_shortcut_can_be_switched_off_and_changes_nothing(name, policy):
     rule = Rule(threshold=1e-3, batch_size=4)
@@ -96,6 +97,25 @@ def test_each_shortcut_can_be_switched_off_and_changes_nothing(name, policy):
     without = FastEvaluator(problem, weights, shortcuts=replace(Shortcuts(), **{name: False}))
     assert sum(getattr(event, "kept", False) for event in with_it) > 5
     assert_same(search(without, problem, rule), with_it, rule, TOLERANCE)
+
+
+@pytest.mark.parametrize("policy", ["fp32", "pahq-int8"])
+def test_saturated_heads_are_followed_once(policy):
+    bridge = random_bridge(Recipe(layers=2, heads=3))
+    with torch.no_grad():
+        for block in bridge.blocks:
+            block.attn.q.weight.mul_(300)
+    weights = take_weights(bridge)
+    problem = Problem(
+        Graph(weights.shape), random_prompts(3, rows=6), METRICS["kl"], RECIPES[policy]
+    )
+    rule = Rule(threshold=1e-3, batch_size=4)
+    fast = FastEvaluator(problem, weights)
+    plain = FastEvaluator(problem, weights, shortcuts=Shortcuts(repeats=False))
+    found = search(fast, problem, rule)
+    assert_same(found, search(plain, problem, rule), rule, TOLERANCE)
+    assert_same(found, search(ReferenceEvaluator(problem, weights), problem, rule), rule, TOLERANCE)
+    assert fast.followed < 0.8 * plain.followed
 
 
 def test_a_resumed_search_gives_the_same_numbers_bit_for_bit():

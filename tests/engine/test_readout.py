@@ -18,37 +18,40 @@ def world(metric, seed=0):
     generator = torch.Generator().manual_seed(seed)
     full = torch.randn(len(batch.row), model.vocabulary, generator=generator)
     targets = Targets(batch, full.double().log_softmax(-1))
-    residuals = torch.randn(5, len(batch.row), 12, generator=generator) * 3
-    return Readout(model, metric, targets, Products()), residuals
+    items = torch.randint(0, len(batch.row), (23,), generator=generator)
+    residuals = torch.randn(23, 12, generator=generator) * 3
+    return Readout(model, metric, targets, Products()), residuals, items
 
 
 @given(st.integers(0, 99), st.sampled_from(sorted(FORMATS)), st.integers(1, 30))
 @settings(max_examples=30, deadline=None)
 def test_kl_by_blocks_equals_kl_of_full_logits(seed, fmt, block):
-    found, residuals = world(METRICS["kl"], seed)
+    found, *given = world(METRICS["kl"], seed)
     before, readout.BLOCK = readout.BLOCK, block
     try:
-        blocked = found.damage(residuals, FORMATS[fmt])
+        blocked = found.values(*given, FORMATS[fmt])
     finally:
         readout.BLOCK = before
-    full = found.damage(residuals, FORMATS[fmt], stream=False)
+    full = found.values(*given, FORMATS[fmt], stream=False)
     # Both read logits of order 10 in float32, whose resolution is 1e-6.
     assert torch.allclose(blocked, full, atol=5e-6)
 
 
 @pytest.mark.parametrize("metric", [METRICS["logit-diff"], logit_diff_max])
 def test_differences_of_logits_need_only_the_answers_columns(metric):
-    found, residuals = world(metric)
-    full = found.damage(residuals, FP32, stream=False)
-    assert torch.allclose(found.damage(residuals, FP32), full, atol=1e-5)
+    found, *given = world(metric)
+    full = found.values(*given, FP32, stream=False)
+    assert torch.allclose(found.values(*given, FP32), full, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["prob-diff", "nll", "accuracy"])
 def test_other_metrics_are_computed_some_alternatives_at_a_time(name, monkeypatch):
-    found, residuals = world(METRICS[name])
-    whole = found.damage(residuals, FP32)
+    found, *given = world(METRICS[name])
+    whole = found.values(*given, FP32)
     monkeypatch.setattr(readout, "FULL_LOGITS", 1)
-    assert torch.allclose(found.damage(residuals, FP32), whole)
+    assert torch.allclose(found.values(*given, FP32), whole)
+    residuals, items = given
     logits = components.logits(residuals, found.model, FP32, Products())
-    weight = found.targets.batch.weight
-    assert torch.allclose((found.metric(logits, found.targets).double() * weight).sum(-1), whole)
+    each = [found.metric(x, readout.at(found.targets, i)) for x, i in zip(
+        logits[:, None], items[:, None], strict=True)]  # fmt: skip
+    assert torch.allclose(torch.cat(each).double(), whole)
