@@ -16,6 +16,7 @@ from pahq.graph.nodes import Receiver
 from pahq.models.weights import HeadWeights, ModelWeights, Norm
 from pahq.precision.matmul import Products
 from pahq.precision.policy import Plan
+from pahq.precision.product import product
 
 Places = Int[Tensor, " place"]  # positions in a prompt, ascending
 Rows = Int[Tensor, " case"] | None  # the prompt of each case; None: every prompt once, in order
@@ -121,7 +122,7 @@ class Reading:
     def written(self, sender: str, at: Places) -> AtPlaces:
         """Return what a sender writes now minus what cut edges carry, as wide as the stream."""
         difference = self.take(self.difference[sender], at)
-        return difference @ self.out_weight(sender) if sender.startswith("a") else difference
+        return product(difference, self.out_weight(sender)) if sender[0] == "a" else difference
 
     def store(self, changed: dict[str, Change], first: int) -> None:
         """Make a change of every prompt stand."""
@@ -155,8 +156,8 @@ class Reading:
         """Return the sum of what heads write, as one product over their joined widths."""
         weights = [self.out_weight(name) for name, _ in heads]
         if len(heads) == 1:
-            return heads[0][1] @ weights[0]
-        return torch.cat([x for _, x in heads], dim=-1) @ torch.cat(weights)
+            return product(heads[0][1], weights[0])
+        return product(torch.cat([x for _, x in heads], dim=-1), torch.cat(weights))
 
     def out_weight(self, name: str) -> Float[Tensor, "d_head d_model"]:
         """Return a head's W_O as it reads back from the background format."""

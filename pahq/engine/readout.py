@@ -20,6 +20,7 @@ from pahq.metrics import Metric, Targets, kl, logit_diff, logit_diff_max
 from pahq.models.weights import ModelWeights
 from pahq.precision.formats import NumberFormat
 from pahq.precision.matmul import Products
+from pahq.precision.product import product
 from pahq.precision.quantize import round_trip
 from pahq.tasks.batches import NO_TOKEN
 
@@ -82,7 +83,7 @@ class Readout:
         parts = []
         for start in range(0, weight.shape[1], BLOCK):
             block = slice(start, start + BLOCK)
-            logits = x @ weight[:, block]
+            logits = product(x, weight[:, block])
             if self._bias is not None:
                 logits += self._bias[block]
             peak = logits.amax(-1, keepdim=True)

@@ -4,6 +4,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pahq.precision.formats import NumberFormat
+from pahq.precision.product import product
 from pahq.precision.quantize import round_trip, round_trip_weight
 
 
@@ -27,7 +28,7 @@ class Products:
 
         ``x`` has one scale for each row (token), ``weight`` one for each output channel.
         """
-        return round_trip(x, fmt) @ self.rounded(weight, fmt)
+        return product(round_trip(x, fmt), self.rounded(weight, fmt))
 
     def rounded(
         self, weight: Float[Tensor, "fan_in fan_out"], fmt: NumberFormat

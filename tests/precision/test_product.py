@@ -1,0 +1,43 @@
+import pytest
+import torch
+
+from pahq.precision import product as module
+from pahq.precision.product import product
+
+
+@pytest.mark.parametrize("rows", [(300,), (3, 100), (2, 5, 30)])
+@pytest.mark.parametrize("layout", ["contiguous", "transposed", "columns", "rows"])
+@torch.inference_mode()
+def test_it_is_the_product_whatever_the_layout(rows, layout):
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(*rows, 64, generator=generator)
+    weight = {
+        "contiguous": torch.randn(64, 96, generator=generator),
+        "transposed": torch.randn(96, 64, generator=generator).T,
+        "columns": torch.randn(64, 300, generator=generator)[:, 100:196],
+        "rows": torch.randn(300, 64, generator=generator).T[:, 100:196],
+    }[layout]
+    assert x.numel() * 96 >= module.WORTH
+    # 64 products of order 1, summed in float32.
+    assert torch.allclose(product(x, weight).double(), x.double() @ weight.double(), atol=1e-5)
+
+
+@torch.inference_mode()
+def test_where_the_operator_is_missing_torchs_own_product_is_used(monkeypatch):
+    x, weight = torch.randn(200, 64), torch.randn(64, 96)
+    expected = x @ weight
+
+    def missing(*_):
+        raise AttributeError("no such operator")
+
+    module.works.cache_clear()
+    monkeypatch.setattr(module, "_multiply", missing)
+    assert not module.works()
+    assert torch.equal(product(x, weight), expected)
+    module.works.cache_clear()
+
+
+def test_with_gradients_torchs_own_product_is_used():
+    x, weight = torch.randn(200, 64, requires_grad=True), torch.randn(64, 96)
+    product(x, weight).sum().backward()
+    assert x.grad is not None
