@@ -142,7 +142,7 @@ class Reading:
 
     def take(self, x: Narrow, at: Places) -> Float[Tensor, "batch place width"]:
         """Return ``x`` at some places."""
-        return x if len(at) == x.shape[1] else x[:, at]
+        return x if len(at) == x.shape[1] else x.index_select(1, at)
 
     def _standing_sum(self, senders: list[str], at: Places) -> AtPlaces:
         heads = [(n, self.take(self.difference[n], at)) for n in senders if n.startswith("a")]
@@ -177,7 +177,7 @@ def level_of(receiver: str) -> str:
 
 def of_rows(x: Tensor, rows: Rows) -> Tensor:
     """Return what stands for each case, given what stands for each prompt."""
-    return x if rows is None else x[rows]
+    return x if rows is None else x.index_select(0, rows)
 
 
 def among(
@@ -186,4 +186,4 @@ def among(
     """Return the places ``wanted`` out of a change that is known at ``own``."""
     if len(own) == len(wanted):
         return difference
-    return difference[:, torch.searchsorted(own, wanted)]
+    return difference.index_select(1, torch.searchsorted(own, wanted))
