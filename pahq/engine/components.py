@@ -59,6 +59,9 @@ def value(
     return multiply(x, head.value, fmt) + head.value_bias
 
 
+PROJECTIONS = {"q": query, "k": key, "v": value}
+
+
 def attention_pattern(
     queries: Float[Tensor, "... query_pos d_head"],
     keys: Float[Tensor, "... key_pos d_head"],

@@ -13,28 +13,30 @@ g. A prompt for which a head writes exactly what it wrote before is not followed
 h. What a receiver reads under one set of cut senders is made from what it read under the last.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from pahq.engine import components
-from pahq.engine.problem import Problem
+from pahq.engine.circuit import final_residual
+from pahq.engine.problem import Cuts, Problem
 from pahq.engine.propagate import Head, Propagation, Shortcuts
 from pahq.engine.reading import Reading
 from pahq.engine.readout import Readout
 from pahq.engine.repeats import Repeats
 from pahq.engine.standing import ablated, trace
+from pahq.graph.build import Graph
 from pahq.graph.nodes import LOGITS, Receiver, ReceiverKind, Sender
-from pahq.metrics import Targets
+from pahq.metrics import Targets, task_score
 from pahq.models.weights import ModelWeights
 from pahq.precision.formats import FP32
 from pahq.precision.matmul import Products
 from pahq.precision.policy import RECIPES, Plan
 from pahq.tasks.batches import PromptBatch
 
-WORKSPACE = 1 << 27  # bytes for what is followed at once: enough for matrix products' full speed
+WORKSPACE = 1 << 26  # bytes for what is followed at once: enough for matrix products' full speed
 
 
 class FastEvaluator:
@@ -54,7 +56,8 @@ class FastEvaluator:
         self.plan = self.background
         self.evaluations = 0
         self._order = {sender.name: i for i, sender in enumerate(problem.graph.senders)}
-        self._parts = [self._part(batch) for batch in problem.batches]
+        with torch.inference_mode():
+            self._parts = [_Part(self, batch) for batch in problem.batches]
 
     @property
     def followed(self) -> int:
@@ -85,19 +88,27 @@ class FastEvaluator:
             part.commit(receiver, before, cut)
 
     @torch.inference_mode()
-    def _part(self, batch: PromptBatch) -> "_Part":
-        full = Plan(RECIPES["fp32"].background(self.problem.graph))
-        unpatched = trace(self.model, batch.clean, full, self.multiply)
-        return _Part(self, batch, unpatched.streams["logits"])
+    def damage(self, cuts: Cuts) -> float:
+        """Return the damage of any set of cuts, under the background plan."""
+        self.evaluations += 1
+        return sum(part.damage(cuts, self.problem.graph) for part in self._parts)
+
+    def task_score(self) -> float:
+        """Return the share of prompts that the full FP32 model gets right; NaN without answers."""
+        return task_score([part.readout.targets for part in self._parts])
 
 
 class _Part:
     """One batch of prompts of one length."""
 
-    def __init__(self, owner: FastEvaluator, batch: PromptBatch, final: Tensor):
+    def __init__(self, owner: FastEvaluator, batch: PromptBatch):
         model, multiply, plan = owner.model, owner.multiply, owner.background
         problem = owner.problem
-        targets = Targets(batch, _log_probs(model, final[batch.row, batch.position], multiply))
+        clean = trace(model, batch.clean, plan, multiply)
+        full = Plan(RECIPES["fp32"].background(problem.graph))
+        unpatched = clean if plan == full else trace(model, batch.clean, full, multiply)
+        final = unpatched.streams["logits"][batch.row, batch.position]
+        targets = Targets(batch, _log_probs(model, final, multiply))
         self.readout = Readout(model, problem.metric, targets, multiply)
         self.shortcuts = owner.shortcuts
         self._batch_size, length = batch.clean.shape
@@ -108,7 +119,7 @@ class _Part:
         carried = ablated(trace(model, batch.corrupt, plan, multiply), problem.ablation, model)
         self.reading = Reading(
             model,
-            trace(model, batch.clean, plan, multiply),
+            clean,
             carried,
             plan,
             multiply,
@@ -135,8 +146,11 @@ class _Part:
         reads = self.flow.alternatives(receiver, cut_sets, first=first)
         rows = self._all_rows(len(cut_sets))
         head, repeats = self._focus(receiver, plan, first)
-        outputs = self.flow.output(
-            receiver, reads.flatten(0, 1), rows, fmt=fmt, first=first, standing=head
+        outputs = torch.cat(
+            [
+                self.flow.output(receiver, part, which, fmt=fmt, first=first, standing=head)
+                for part, which in self._portions(reads.flatten(0, 1), rows)
+            ]
         )
         if repeats is None:
             values = self._follow(name, outputs, rows, plan, first).view(len(cut_sets), -1)
@@ -147,13 +161,20 @@ class _Part:
             )
         return values.sum(-1)
 
+    def damage(self, cuts: Cuts, graph: Graph) -> float:
+        """Return this batch's share of the damage of a whole set of cuts."""
+        final = final_residual(self.reading.fresh(), graph, cuts)
+        return float(self._read_out(final, self._all_rows(1), self.reading.plan).sum())
+
     def commit(self, receiver: Receiver, senders: list[str], cut: frozenset[str]) -> None:
         """Cut senders for good and let what follows stand."""
         flow, name = self.flow, receiver.component
+        # Opened while it reads clean values, as where its edges are tested: a resumed search,
+        # which only commits, must get the same numbers.
+        follows = receiver != LOGITS and flow.open(name)
         self.reading.decide(receiver, senders, cut)
-        if receiver != LOGITS and flow.open(name) and cut:
+        if follows and cut:
             first, fmt = flow.first_difference, self.reading.plan[name]
-            # Not what was read while the edges were tested: a resumed search must get the same.
             at = self.reading.receiver_places(receiver.name, first)
             reads = self.reading.now(receiver.name, at)
             head = flow.heads.get(name)
@@ -198,9 +219,8 @@ class _Part:
     ) -> Float[Tensor, " case"]:
         """Return each case's damage when a component writes ``outputs``."""
         self.followed += len(rows)
-        step = max(1, WORKSPACE // self._case_bytes)
         finals = []
-        for part, which in zip(outputs.split(step), rows.split(step), strict=True):
+        for part, which in self._portions(outputs, rows):
             changed = {name: self.flow.change(name, part, which, fmt=plan[name], first=first)}
             finals.append(self.flow.follow(changed, which, first=first))
         return self._read_out(torch.cat(finals), rows, plan)
@@ -217,6 +237,11 @@ class _Part:
             0, case, weighted
         )
 
+    def _portions(self, cases: Tensor, rows: Tensor) -> Iterable[tuple[Tensor, Tensor]]:
+        """Yield as many cases at once as the workspace has room for."""
+        step = max(1, WORKSPACE // self._case_bytes)
+        return zip(cases.split(step), rows.split(step), strict=True)
+
     def _all_rows(self, alternatives: int) -> Int[Tensor, " case"]:
         return torch.arange(self._batch_size, device=self._row.device).repeat(alternatives)
 
@@ -225,7 +250,7 @@ def place_bytes(model: ModelWeights) -> int:
     """Return the bytes that one place of one case takes while it is followed, at most."""
     mlp = model.blocks[0].mlp
     hidden = mlp.into.shape[1] if mlp is not None else 0
-    return 4 * (2 * hidden + 4 * model.embedding.shape[1])
+    return 4 * (3 * hidden + 6 * model.embedding.shape[1])
 
 
 def _log_probs(model: ModelWeights, final: Tensor, multiply: Products) -> Tensor:

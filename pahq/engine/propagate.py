@@ -5,7 +5,7 @@ each component from which something kept leads on, the values that stand. A test
 them for many alternatives at once; a decision changes them for good.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -16,9 +16,7 @@ from pahq.engine import components
 from pahq.engine.reading import Change, Reading, Rows, level_of, of_rows
 from pahq.graph.build import Graph
 from pahq.graph.nodes import Receiver
-from pahq.models.weights import HeadWeights
 from pahq.precision.formats import NumberFormat
-from pahq.precision.matmul import Products
 from pahq.precision.quantize import round_trip
 
 KINDS = ("q", "k", "v")
@@ -269,7 +267,7 @@ class Propagation:
     def _projected(self, name: str, kind: str, reads: Tensor, fmt: NumberFormat) -> Tensor:
         head, norm = self.reading.head(name)
         x = components.normalise(reads, norm)
-        return _PROJECT[kind](x, head, fmt, self.reading.multiply)
+        return components.PROJECTIONS[kind](x, head, fmt, self.reading.multiply)
 
     def _keep(self, name: str, new: dict[str, Tensor], first: int) -> None:
         standing = self.heads[name]
@@ -281,13 +279,6 @@ class Propagation:
         mlp = self.reading.model.blocks[int(name[1:])].mlp
         assert mlp is not None
         return components.mlp_output(reads, mlp, fmt, self.reading.multiply)
-
-
-_PROJECT: dict[str, Callable[[Tensor, HeadWeights, NumberFormat, Products], Tensor]] = {
-    "q": components.query,
-    "k": components.key,
-    "v": components.value,
-}
 
 
 def _spliced(standing: Tensor, new: Tensor | None, where: Tensor, rows: Rows) -> Tensor:

@@ -36,6 +36,18 @@ class Change:
     narrow: bool
 
 
+class _Differences(dict[str, Narrow]):
+    """What each sender writes minus what cut edges carry; computed when first asked for."""
+
+    def __init__(self, clean: Trace, carried: Trace):
+        super().__init__()
+        self._clean, self._carried = clean, carried
+
+    def __missing__(self, name: str) -> Narrow:
+        self[name] = self._clean.written[name] - self._carried.written[name]
+        return self[name]
+
+
 class Reading:
     """One batch of prompts: who reads what, where, and what that is.
 
@@ -61,11 +73,16 @@ class Reading:
         self.clean, self.carried = clean, carried
         self.targets, self.all_places = targets, all_places
         self.length = clean.streams["logits"].shape[1]
-        self.difference: dict[str, Narrow] = {
-            name: value - carried.written[name] for name, value in clean.written.items()
-        }
+        self.difference = _Differences(clean, carried)
         self.kept: dict[str, list[str]] = {}
         self.places: dict[str, Places] = {"logits": targets}
+
+    def fresh(self) -> "Reading":
+        """Return the same prompts with nothing decided, read at every position."""
+        return Reading(
+            self.model, self.clean, self.carried, self.plan, self.multiply,
+            targets=self.targets, all_places=True,
+        )  # fmt: skip
 
     def decide(self, receiver: Receiver, senders: Sequence[str], cut: frozenset[str]) -> None:
         """Write down which senders stay; ``senders`` in forward order."""

@@ -81,15 +81,13 @@ class Prepared:
     @cached_property
     def baseline(self) -> Baseline:
         """What the unpatched model does under both precision plans."""
-        full = self.full_forwards(RECIPES["fp32"])
-        low = self.full_forwards(self.policy)
-        in_kl = self.full_forwards(self.policy, metric=kl)
-        score = full.task_score()
-        return Baseline(
-            noise_floor=abs(low.damage(NOTHING_CUT) - full.damage(NOTHING_CUT)),
-            noise_floor_kl=in_kl.damage(NOTHING_CUT),
-            task_score=None if math.isnan(score) else score,
-        )
+        full = self.measurer(RECIPES["fp32"])
+        score, unpatched = full.task_score(), full.damage(NOTHING_CUT)
+        floor = floor_kl = 0.0
+        if self.policy.formats_used(self.graph) != ["fp32"]:
+            floor = abs(self.measurer(self.policy).damage(NOTHING_CUT) - unpatched)
+            floor_kl = self.measurer(self.policy, metric=kl).damage(NOTHING_CUT)
+        return Baseline(floor, floor_kl, None if math.isnan(score) else score)
 
     def under(self, config: RunConfig) -> "Prepared":
         """Return the same, checked already, with another threshold or order of edges."""
@@ -113,19 +111,22 @@ class Prepared:
 
     def evaluator(self) -> SearchEvaluator:
         """Return the evaluator of the engine that was asked for."""
-        if self.config.engine == "bridge":
-            return BridgeEvaluator(self.problem(self.policy), self.model.bridge)
-        engine = FastEvaluator if self.config.engine == "fast" else ReferenceEvaluator
-        return engine(self.problem(self.policy), self.model.weights)
+        return self._evaluator(self.problem(self.policy))
 
-    def full_forwards(
+    def _evaluator(self, problem: Problem) -> SearchEvaluator:
+        if self.config.engine == "bridge":  # our own forward may not hold for such a model
+            return BridgeEvaluator(problem, self.model.bridge)
+        engine = FastEvaluator if self.config.engine == "fast" else ReferenceEvaluator
+        return engine(problem, self.model.weights)
+
+    def measurer(
         self,
         policy: Policy,
         *,
         prompts: tuple[PromptBatch, ...] | None = None,
         metric: Metric | None = None,
-    ) -> ReferenceEvaluator | BridgeEvaluator:
-        """Return what tells the damage of any circuit, by one full forward for each.
+    ) -> SearchEvaluator:
+        """Return what tells the damage of any circuit, by one forward for each.
 
         Args:
             policy: the precision, its background plan until a focus is set.
@@ -135,9 +136,7 @@ class Prepared:
         problem = self.problem(policy, prompts)
         if metric is not None:
             problem = replace(problem, metric=metric)
-        if self.config.engine == "bridge":  # our own forward may not hold for such a model
-            return BridgeEvaluator(problem, self.model.bridge)
-        return ReferenceEvaluator(problem, self.model.weights)
+        return self._evaluator(problem)
 
     def held_out(self) -> tuple[PromptBatch, ...] | None:
         """Return prompts of the same task that no search has seen; None for a task file."""

@@ -50,8 +50,10 @@ def measure(
     """Return the circuit with its damage filled in, and summary.json's content."""
     graph, config, policy = prepared.graph, prepared.config, prepared.policy
     cuts = cuts_of(graph, circuit.kept)
-    full, low = (prepared.full_forwards(p) for p in (RECIPES["fp32"], policy))
-    damage, damage_under_policy = full.damage(cuts), low.damage(cuts)
+    full = prepared.measurer(RECIPES["fp32"])
+    damage = damage_under_policy = full.damage(cuts)
+    if policy.formats_used(graph) != ["fp32"]:
+        damage_under_policy = prepared.measurer(policy).damage(cuts)
     nothing, everything = full.damage(everything_cut(graph)), full.damage(NOTHING_CUT)
     gap = nothing - everything
     decisions = [event for event in events if isinstance(event, EdgeTested)]
@@ -97,5 +99,5 @@ def _held_out(prepared: Prepared, circuit: Circuit) -> float | None:
     prompts = prepared.held_out()
     if prompts is None:
         return None
-    evaluator = prepared.full_forwards(RECIPES["fp32"], prompts=prompts)
+    evaluator = prepared.measurer(RECIPES["fp32"], prompts=prompts)
     return evaluator.damage(cuts_of(prepared.graph, circuit.kept))

@@ -81,7 +81,8 @@ def test_a_run_leaves_every_file_and_says_what_it_found(world, session):
     assert len(decisions) == summary["edges_total"] == circuit.graph.edge_count
     assert 0 < summary["edges_kept"] == sum(e.kept for e in decisions) == len(circuit.kept)
     assert summary["tests_run"] + summary["tests_skipped"] == summary["edges_total"]
-    assert summary["damage_everything_kept"] == pytest.approx(0, abs=1e-9)
+    # A log-sum-exp of FP32 logits of order 10.
+    assert summary["damage_everything_kept"] == pytest.approx(0, abs=1e-6)
     assert summary["damage"] == pytest.approx(summary["damage_under_policy"])
     assert summary["damage"] == pytest.approx(decisions[-1].damage, abs=1e-5)
     assert 0 < summary["damage"] < summary["damage_nothing_kept"]

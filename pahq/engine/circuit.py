@@ -1,0 +1,65 @@
+"""The damage of a whole circuit in one forward, over its kept edges alone.
+
+What does not reach ``logits`` over kept edges is not computed; everything else is computed once, in
+forward order, at all positions. Shares the standing values of the fast engine.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from pahq.engine import components
+from pahq.engine.problem import Cuts
+from pahq.engine.reading import Reading
+from pahq.graph.build import Graph
+from pahq.precision.quantize import round_trip
+
+
+def final_residual(
+    reading: Reading, graph: Graph, cuts: Cuts
+) -> Float[Tensor, "batch place d_model"]:
+    """Return what ``logits`` reads at its places when these edges are cut.
+
+    Args:
+        reading: a fresh one, in which nothing is decided; its differences are overwritten.
+        graph: the model's graph.
+        cuts: which edges are cut.
+    """
+    if not any(cuts.values()):
+        return reading.now("logits", reading.targets)
+    order = {sender.name: i for i, sender in enumerate(graph.senders)}
+    for receiver in graph.receivers:
+        senders = sorted((s.name for s in graph.senders_to(receiver)), key=order.__getitem__)
+        reading.decide(receiver, senders, cuts.get(receiver.name, frozenset()))
+    for name in _reaching(reading, graph):
+        reading.difference[name] = _output(reading, name) - reading.carried.written[name]
+    return reading.now("logits", reading.targets)
+
+
+def _reaching(reading: Reading, graph: Graph) -> list[str]:
+    """Return the components from which kept edges lead to ``logits``, in forward order."""
+    found: list[str] = []
+    read = set(reading.kept["logits"])
+    for name in reversed(graph.components):
+        if name in read and name != "input":
+            found.append(name)
+            kinds = [name] if name.startswith("m") else [f"{name}<{kind}>" for kind in "qkv"]
+            read.update(*(reading.kept[receiver] for receiver in kinds))
+    return found[::-1]
+
+
+def _output(reading: Reading, name: str) -> Float[Tensor, "batch pos width"]:
+    """Return what a component writes; of a head, its rounded input of W_O."""
+    fmt, multiply = reading.plan[name], reading.multiply
+    everywhere = torch.arange(reading.length, device=reading.targets.device)
+    if name.startswith("m"):
+        mlp = reading.model.blocks[int(name[1:])].mlp
+        assert mlp is not None
+        return components.mlp_output(reading.now(name, everywhere), mlp, fmt, multiply)
+    head, norm = reading.head(name)
+    reads = {kind: reading.now(f"{name}<{kind}>", everywhere) for kind in components.PROJECTIONS}
+    q, k, v = (
+        components.PROJECTIONS[kind](components.normalise(x, norm), head, fmt, multiply)
+        for kind, x in reads.items()
+    )
+    return round_trip(components.attention_pattern(q, k, head.score_scale) @ v, fmt)
