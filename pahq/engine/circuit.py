@@ -30,7 +30,8 @@ def final_residual(
     order = {sender.name: i for i, sender in enumerate(graph.senders)}
     for receiver in graph.receivers:
         senders = sorted((s.name for s in graph.senders_to(receiver)), key=order.__getitem__)
-        reading.decide(receiver, senders, cuts.get(receiver.name, frozenset()))
+        cut = cuts.get(receiver.name, frozenset())
+        reading.kept[receiver.name] = [name for name in senders if name not in cut]
     for name in _reaching(reading, graph):
         reading.difference[name] = _output(reading, name) - reading.carried.written[name]
     return reading.now("logits", reading.targets)

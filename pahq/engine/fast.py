@@ -119,7 +119,8 @@ class _Part:
         carried = ablated(trace(model, batch.corrupt, plan, multiply), problem.ablation, model)
         self.reading = Reading(
             model,
-            clean,
+            clean.streams,
+            {name: value - carried.written[name] for name, value in clean.written.items()},
             carried,
             plan,
             multiply,

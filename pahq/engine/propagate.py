@@ -103,7 +103,7 @@ class Propagation:
         at = self.reading.receiver_places(receiver.name, first)
         key = (receiver.name, first)
         if self._walked[0] != key:
-            standing = self.reading.take(self.reading.clean.streams[level_of(receiver.name)], at)
+            standing = self.reading.take(self.reading.clean[level_of(receiver.name)], at)
             self._walked = (key, [(frozenset(), standing)])
         known = self._walked[1]
         found = []

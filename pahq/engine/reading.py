@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from pahq.engine.standing import Narrow, Trace
+from pahq.engine.standing import Narrow, Stream, Trace
 from pahq.graph.nodes import Receiver
 from pahq.models.weights import HeadWeights, ModelWeights, Norm
 from pahq.precision.matmul import Products
@@ -36,22 +36,11 @@ class Change:
     narrow: bool
 
 
-class _Differences(dict[str, Narrow]):
-    """What each sender writes minus what cut edges carry; computed when first asked for."""
-
-    def __init__(self, clean: Trace, carried: Trace):
-        super().__init__()
-        self._clean, self._carried = clean, carried
-
-    def __missing__(self, name: str) -> Narrow:
-        self[name] = self._clean.written[name] - self._carried.written[name]
-        return self[name]
-
-
 class Reading:
     """One batch of prompts: who reads what, where, and what that is.
 
     Attributes:
+        clean: the residual stream on the clean prompts, where something undecided reads it.
         difference: what each sender writes now minus what cut edges carry; of a head, its rounded
             input of W_O instead.
         kept: decided receiver -> senders kept, in forward order.
@@ -61,7 +50,8 @@ class Reading:
     def __init__(
         self,
         model: ModelWeights,
-        clean: Trace,
+        clean: dict[str, Stream],
+        difference: dict[str, Narrow],
         carried: Trace,
         plan: Plan,
         multiply: Products,
@@ -70,23 +60,28 @@ class Reading:
         all_places: bool,
     ):
         self.model, self.plan, self.multiply = model, plan, multiply
-        self.clean, self.carried = clean, carried
+        self.clean, self.difference, self.carried = clean, difference, carried
         self.targets, self.all_places = targets, all_places
-        self.length = clean.streams["logits"].shape[1]
-        self.difference = _Differences(clean, carried)
+        self.length = clean["logits"].shape[1]
         self.kept: dict[str, list[str]] = {}
+        self._level: str | None = None  # of the receiver decided last
         self.places: dict[str, Places] = {"logits": targets}
 
     def fresh(self) -> "Reading":
-        """Return the same prompts with nothing decided, read at every position."""
+        """Return the same prompts read at every position; only while nothing is decided here."""
+        assert not self.kept
         return Reading(
-            self.model, self.clean, self.carried, self.plan, self.multiply,
+            self.model, self.clean, dict(self.difference), self.carried, self.plan, self.multiply,
             targets=self.targets, all_places=True,
         )  # fmt: skip
 
     def decide(self, receiver: Receiver, senders: Sequence[str], cut: frozenset[str]) -> None:
         """Write down which senders stay; ``senders`` in forward order."""
         self.kept[receiver.name] = [name for name in senders if name not in cut]
+        level = level_of(receiver.name)
+        if self._level not in (level, None):
+            self.clean.pop(self._level)  # everything that reads it is decided
+        self._level = level
 
     def receiver_places(self, receiver: str, first: int) -> Places:
         """Return where a receiver is computed: where it is read, from ``first`` on."""
@@ -105,7 +100,7 @@ class Reading:
     def now(self, receiver: str, at: Places) -> AtPlaces:
         """Return what a receiver reads now."""
         if receiver not in self.kept:  # undecided: everything upstream is clean
-            return self.take(self.clean.streams[level_of(receiver)], at)
+            return self.take(self.clean[level_of(receiver)], at)
         return self.sum(receiver, self.kept[receiver], {}, at, 0, None)
 
     def sum(
