@@ -10,7 +10,7 @@ import psutil
 from pahq import catalog
 from pahq.catalog import ModelEntry
 from pahq.errors import PahqError
-from pahq.models.locate import find_tokenizer
+from pahq.models.locate import find_context, find_tokenizer
 from pahq.paths import models_dir
 from pahq.runs.pace import Pace
 from pahq.tasks.preview import ShownPair, preview
@@ -140,9 +140,9 @@ def task_card(task: str, model: str, seed: int, stamp: float = 0.0) -> TaskCard:
     if tokenizer is None:
         return card
     try:
-        return replace(
-            card, pair=preview(task, tokenizer, count=1, seed=seed)[0], borrowed=borrowed
-        )
+        context = find_context(borrowed or model)
+        shown = preview(task, tokenizer, count=1, seed=seed, context=context)
+        return replace(card, pair=shown[0], borrowed=borrowed)
     except PahqError as error:
         return replace(card, problem=error.as_dict(), borrowed=borrowed)
 

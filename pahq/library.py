@@ -95,7 +95,8 @@ def run(
         on_event: called with each event and its time in seconds of search.
         on_notice: called with each sentence to read before the search (a model that cannot do the
             task, a threshold below the noise floor).
-        settings: any other field of ``RunConfig``, such as ``policy="pahq-int8"``.
+        settings: any other field of ``RunConfig``, such as ``policy="pahq-int8"``. ``examples``
+            is 50 for a named task and every row of a task file, unless it is given.
 
     Raises:
         PahqError: saying what happened, why, and how to fix it.

@@ -17,7 +17,7 @@ TIERS = (
     ("engine",),
     ("discovery",),
     ("runs",),
-    ("viz",),
+    ("viz", "bench"),
     ("export", "library", "cli", "__main__"),
     ("app",),
 )

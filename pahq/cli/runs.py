@@ -54,7 +54,8 @@ def run(
 def resume(name: RunName, as_json: AsJson = False) -> None:
     """Go on with a run that was stopped or interrupted."""
     folder = store.find_run(name)
-    if (folder.summary or {}).get("status") == "finished":
+    # A run whose result is damaged finishes again: its decisions are replayed.
+    if (folder.summary or {}).get("status") == "finished" and folder.circuit is not None:
         raise UsageError(
             f"The run {folder.id} is finished.",
             why="every edge was decided",

@@ -147,8 +147,19 @@ class WorkerClient:
 
     def _start(self) -> None:
         """Start a process and hand it everything that waits."""
-        self.log.parent.mkdir(parents=True, exist_ok=True)
-        with self.log.open("a") as log:
+        try:
+            self.log.parent.mkdir(parents=True, exist_ok=True)
+            log = self.log.open("a")
+        except OSError as error:
+            self._give_up(
+                {
+                    "what": f"{self.log.parent} cannot be written.",
+                    "why": error.strerror or str(error),
+                    "fix": "set PAHQ_HOME to a folder that can be written, and start pahq again",
+                }
+            )
+            return
+        with log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "pahq.runs.worker", "--session", self.session],
                 stdin=subprocess.PIPE,
@@ -213,6 +224,13 @@ class WorkerClient:
             self.problem = error
         else:
             self._start()
+
+    def _give_up(self, error: dict[str, str]) -> None:
+        """There can be no worker: say so, and fail whatever waits for one."""
+        self.problem = error
+        for job in self._jobs.values():
+            if not job.over:
+                job.phase, job.error = "failed", error
 
 
 def _death(code: int, log: Path, *, was_ready: bool) -> dict[str, str]:

@@ -1,8 +1,8 @@
 """Where all parts meet: settings in, a run folder out."""
 
-import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -318,11 +318,9 @@ def _recorded(recorder: Recorder, error: BaseException) -> PahqError | None:
     if failure is None:
         recorder.phase("stopped", "interrupted")
         return None
-    try:
+    with suppress(SearchFailed):  # a folder that cannot be written: the failure itself says so
         recorder.event(RunFailed(failure.as_dict()))
         recorder.phase("failed", failure.what)
-    except SearchFailed:
-        print(f"{failure.what} (and the run folder cannot be written)", file=sys.stderr)
     return failure
 
 

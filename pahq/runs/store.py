@@ -168,9 +168,9 @@ def create(config: RunConfig, *, out: Path | None = None) -> RunFolder:
     try:
         path.mkdir(parents=True, exist_ok=out is not None)
         folder.write_text("config.json", config.as_json())
-    except FileExistsError:
-        return create(config)  # another run of the same second was there first
     except (OSError, SearchFailed) as error:
+        if out is None and isinstance(error, FileExistsError):
+            return create(config)  # another run of the same second was there first
         raise BadRunFolder(
             f"The run folder {path} cannot be made.",
             why=getattr(error, "why", None) or getattr(error, "strerror", None) or str(error),
@@ -180,11 +180,13 @@ def create(config: RunConfig, *, out: Path | None = None) -> RunFolder:
 
 
 def check_free(out: Path | None) -> None:
-    """Refuse a folder that already holds a run.
+    """Refuse a folder that already holds a run, or a file.
 
     Raises:
-        BadRunFolder: with the hint to resume it.
+        BadRunFolder: with the hint to resume it, or to choose another.
     """
+    if out is not None and out.exists() and not out.is_dir():
+        raise BadRunFolder(f"{out} is a file.", why="a run is a folder", fix="give another --out")
     if out is not None and ((out / "config.json").exists() or (out / "events.jsonl").exists()):
         raise BadRunFolder(
             f"{out} already holds a run.",

@@ -100,3 +100,11 @@ def test_damaged_files_read_as_nothing(tmp_path):
     (folder.path / "state.json").write_text(json.dumps({"pid": 1}))
     assert folder.summary is None
     assert folder.state is None
+
+
+def test_a_file_is_no_place_for_a_run(tmp_path):
+    target = tmp_path / "notes.txt"
+    target.write_text("mine")
+    with pytest.raises(BadRunFolder, match="is a file"):
+        store.create(CONFIG, out=target)
+    assert target.read_text() == "mine"

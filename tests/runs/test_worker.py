@@ -277,6 +277,18 @@ def test_a_worker_that_cannot_start_is_not_started_for_ever(home):
     client.close()
 
 
+def test_a_data_folder_that_cannot_be_made_is_one_clear_message(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("PAHQ_HOME", str(tmp_path / "file"))
+    client = WorkerClient()
+    assert "cannot be written" in client.problem["what"]
+    assert "PAHQ_HOME" in client.problem["fix"]
+    job = client.check(make_config(model="tiny-gpt", task="ioi", threshold=0.1))
+    assert job.over
+    assert job.error == client.problem
+    client.close()
+
+
 def test_what_libraries_print_does_not_disturb_the_replies(home, tmp_path, monkeypatch):
     (tmp_path / "loud_session.py").write_text(
         "import os\n"
