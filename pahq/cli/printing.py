@@ -110,3 +110,34 @@ def print_runs(rows: list[dict[str, Any]]) -> None:
             damage = f"{row['damage']:.3g} {row.get('unit') or ''}"
         table.add_row(row["id"], row["status"], found, damage)
     console.print(table)
+
+
+def print_verified(folder: RunFolder, found: dict[str, Any]) -> None:
+    """Print what full forwards say of a run."""
+    console = Console(highlight=False)
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for title in ("edge", "recorded", "full forwards", "difference", ""):
+        table.add_column(title, justify="left" if title in ("edge", "") else "right")
+    for item in found["decisions"]:
+        difference = abs(item["recorded"] - item["verified"])
+        table.add_row(
+            escape(item["edge"]),
+            f"{item['recorded']:.6g}",
+            f"{item['verified']:.6g}",
+            f"{difference:.1e}",
+            "" if item["agrees"] else "[red]contradicts[/]",
+        )
+    console.print(table)
+    damage = found["damage"]
+    console.print(
+        f"damage of the circuit: {damage['recorded']:.6g} recorded, {damage['verified']:.6g} "
+        f"by the {found['engine']} engine; largest difference of an effect "
+        f"{found['largest_difference']:.1e}, allowed {found['tolerance']:.1e}",
+        soft_wrap=True,
+    )
+    count = len(found["decisions"])
+    if found["holds"]:
+        console.print(f"[green]The run holds:[/] {count} decisions checked, none contradicted.")
+    else:
+        wrong = len(found["contradictions"])
+        console.print(f"[red]The run does not hold:[/] {wrong} of {count} decisions contradicted.")

@@ -102,3 +102,37 @@ class SearchProgress:
 
     def _rate(self) -> float:
         return (self.decided - self.before) / max(time.monotonic() - self.began, 1e-9)
+
+
+class Ticking:
+    """Counts steps of equal cost on stderr; call it with those done and their number."""
+
+    def __init__(self, what: str, *, quiet: bool = False):
+        console = Console(stderr=True)
+        self.what, self.live, self.quiet = what, console.is_terminal and not quiet, quiet
+        self.last_line = time.monotonic()
+        columns = (BarColumn(bar_width=24), TextColumn("{task.completed} of {task.total} " + what))
+        self.bar = Progress(*columns, TimeRemainingColumn(), console=console, transient=True)
+        self.task = self.bar.add_task("", total=None)
+
+    def __enter__(self) -> "Ticking":
+        if self.live:
+            self.bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self.live:
+            self.bar.stop()
+
+    def __call__(self, done: int, total: int) -> None:
+        """Show that ``done`` of ``total`` steps are done."""
+        if self.live:
+            self.bar.update(self.task, completed=done, total=total)
+        elif not self.quiet and time.monotonic() - self.last_line > PLAIN_SECONDS:
+            self.last_line = time.monotonic()
+            print(f"{done} of {total} {self.what}", file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""``pahq run``, ``resume``, ``list``, ``show``, ``export``: searches and their results."""
+"""``pahq run resume list show verify export``: searches and their results."""
 
 import json
 import signal
@@ -11,8 +11,8 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from pahq.cli.options import config_from, with_knobs
-from pahq.cli.printing import print_circuit, print_runs, print_summary
-from pahq.cli.progress import SearchProgress
+from pahq.cli.printing import print_circuit, print_runs, print_summary, print_verified
+from pahq.cli.progress import SearchProgress, Ticking
 from pahq.discovery.events import EdgeTested
 from pahq.errors import BadRunFolder, UsageError
 from pahq.export import FORMS, export
@@ -29,7 +29,8 @@ INTERRUPTED = 130
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
     app.command("run")(with_knobs(run))
-    for name, command in (("resume", resume), ("list", list_), ("show", show), ("export", export_)):
+    others = {"resume": resume, "list": list_, "show": show, "verify": verify, "export": export_}
+    for name, command in others.items():
         app.command(name)(command)
 
 
@@ -64,6 +65,30 @@ def resume(name: RunName, as_json: AsJson = False) -> None:
     with _following(as_json, folder) as search:
         search.session.run(folder, **search.callbacks)
     _report(folder, as_json=as_json)
+
+
+def verify(
+    name: RunName,
+    sample: Annotated[
+        int,
+        typer.Option(help="Number of decisions to draw, besides those near the threshold.", min=0),
+    ] = 20,
+    seed: Annotated[int, typer.Option(help="Which decisions are drawn.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Check a run by full forwards of the original model; exit status 1 if they contradict it."""
+    folder = store.find_run(name)
+    with Ticking("decisions checked", quiet=as_json) as ticks:
+        from pahq.runs.pipeline import Session
+        from pahq.runs.verify import verify as check
+
+        found = check(folder, Session(), sample=sample, seed=seed, on_progress=ticks)
+    if as_json:
+        print(json.dumps(found, indent=2))
+    else:
+        print_verified(folder, found)
+    if not found["holds"]:
+        raise typer.Exit(1)
 
 
 def list_(as_json: AsJson = False) -> None:

@@ -20,13 +20,13 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from pahq.engine import components
-from pahq.engine.circuit import final_residual
 from pahq.engine.problem import Cuts, Problem
 from pahq.engine.propagate import Head, Propagation, Shortcuts
 from pahq.engine.reading import Reading
 from pahq.engine.readout import Readout
 from pahq.engine.repeats import Repeats
 from pahq.engine.standing import ablated, trace
+from pahq.engine.whole import final_residual
 from pahq.graph.build import Graph
 from pahq.graph.nodes import LOGITS, Receiver, ReceiverKind, Sender
 from pahq.metrics import Targets, task_score

@@ -126,3 +126,27 @@ def test_a_config_repeats_its_run(pahq, tmp_path):
     config = str(first / "config.json")
     assert pahq("run", "--config", config, "--out", str(second)).returncode == 0
     assert (first / "circuit.json").read_bytes() == (second / "circuit.json").read_bytes()
+
+
+def test_verify_says_whether_a_run_holds(pahq, tmp_path):
+    run = tmp_path / "run"
+    arguments = [
+        "--model",
+        "hand-induction",
+        "--task",
+        "induction",
+        "--threshold",
+        "0.01",
+        "--examples",
+        "5",
+    ]
+    assert pahq("run", *arguments, "--out", str(run)).returncode == 0
+    told = pahq("verify", str(run), "--sample", "8")
+    assert told.returncode == 0, told.stderr
+    assert "The run holds: 8 decisions checked" in told.stdout
+    # A circuit whose events say otherwise than the model.
+    log = (run / "events.jsonl").read_text()
+    (run / "events.jsonl").write_text(log.replace('"kept":true', '"kept":false'))
+    found = pahq("verify", str(run), "--sample", "100", "--json")
+    assert found.returncode == 1
+    assert json.loads(found.stdout)["holds"] is False
