@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import psutil
+import torch
 
 _STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")
@@ -12,6 +13,13 @@ _CLEAR = Path("/proc/self/clear_refs")
 def resident_bytes() -> int:
     """Return the memory this process holds now."""
     return int(psutil.Process().memory_info().rss)
+
+
+def free_bytes(device: torch.device) -> int:
+    """Return the memory that can be had on a device without taking any from others."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    return int(psutil.virtual_memory().available)
 
 
 class PeakMemory:

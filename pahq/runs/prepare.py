@@ -22,13 +22,13 @@ from pahq.models.loading import LoadedModel
 from pahq.models.locate import find_directory
 from pahq.precision.policy import RECIPES, Policy, check_fits, find_policy, from_dict
 from pahq.runs.config import MOST_EXAMPLES, RunConfig
+from pahq.runs.fit import fitting_batch
 from pahq.tasks.base import HELD_OUT_SEED, EncodedPair
 from pahq.tasks.batches import PromptBatch, batches
 from pahq.tasks.files import load_file
 from pahq.tasks.source import find_task, is_file, read_task
 
 SearchEvaluator = FastEvaluator | ReferenceEvaluator | BridgeEvaluator
-FAST_BATCH = 8  # alternatives at once; a full forward per test gains nothing from more than one
 
 
 @dataclass(frozen=True)
@@ -92,8 +92,16 @@ class Prepared:
     def under(self, config: RunConfig) -> "Prepared":
         """Return the same, checked already, with another threshold or order of edges."""
         rule = config.model_dump(include={"threshold", "absolute", "order"})
-        rule["batch_size"] = batch_size(config)
-        other = replace(self, config=self.config.model_copy(update=rule))
+        return self.fitted(config, self.config.model_copy(update=rule))
+
+    def fitted(self, asked: RunConfig, config: RunConfig) -> "Prepared":
+        """Return the same with ``config``, its batch size filled in as ``asked`` or as fits.
+
+        Raises:
+            UsageError: if the search does not fit into the memory.
+        """
+        at_once = fitting_batch(asked, self.model.weights, self.batches, self.policy)
+        other = replace(self, config=config.model_copy(update={"batch_size": at_once}))
         for name in ("graph", "batches", "baseline"):
             if name in self.__dict__:
                 other.__dict__[name] = self.__dict__[name]
@@ -188,13 +196,13 @@ def prepare(config: RunConfig, model: LoadedModel, *, threads: int) -> Prepared:
             **hashes,
             "examples": len(pairs),
             "threads": threads,
-            "batch_size": batch_size(config),
             "policy_recipe": None if config.policy in RECIPES else policy.as_dict(),
         }
     )
     prepared = Prepared(filled, model, pairs, policy)
     check_fits(policy, prepared.graph)
     check_answers(config.metric, prepared.batches, task=config.task)
+    prepared = prepared.fitted(config, filled)
     if config.engine == "bridge":
         check_policy(policy, prepared.graph)
     else:
@@ -224,11 +232,6 @@ def read_pairs(config: RunConfig, model: LoadedModel) -> tuple[EncodedPair, ...]
             fix="take the first ones with --examples, or split the file",
         )
     return pairs
-
-
-def batch_size(config: RunConfig) -> int:
-    """Return the number of alternatives evaluated at once: the config's, or the engine's own."""
-    return config.batch_size or (FAST_BATCH if config.engine == "fast" else 1)
 
 
 def hash_pairs(pairs: tuple[EncodedPair, ...]) -> str:

@@ -324,3 +324,23 @@ def test_a_run_in_work_is_not_touched(world, session):
     with work_on(folder.path, None), pytest.raises(UsageError, match="in work"):
         session.run(folder)
     assert session.run(folder)["status"] == "finished"
+
+
+@pytest.mark.parametrize("engine", ["fast", "reference", "bridge"])
+def test_too_little_memory_is_an_error_before_the_search(world, session, engine):
+    with pytest.raises(UsageError, match=r"does not fit(?s:.)*needs [\d.,]+ MB(?s:.)*0\.0 MB"):
+        session.start(settings(world, engine=engine, memory_limit=1e-6))
+    assert store.list_runs() == []
+
+
+def test_a_memory_limit_makes_batches_smaller_and_changes_no_decision(world, session):
+    from pahq.engine.budget import search_bytes
+
+    free = session.start(settings(world))
+    prepared = session.prepare(settings(world))
+    least = search_bytes(prepared.model.weights, prepared.batches, prepared.policy, 2)
+    tight = session.start(settings(world, memory_limit=least / 1e9))
+    assert tight.config.batch_size == 2
+    assert free.config.batch_size == 32  # few prompts: many alternatives at once
+    circuits = [read_circuit(run.path / "circuit.json") for run in (free, tight)]
+    assert circuits[0].kept == circuits[1].kept

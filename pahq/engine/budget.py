@@ -1,0 +1,70 @@
+"""How much memory a search of the fast engine needs, and how many alternatives it tries at once."""
+
+from collections.abc import Sequence
+
+from pahq.engine.fast import WORKSPACE
+from pahq.engine.readout import BLOCK
+from pahq.graph.build import Graph
+from pahq.models.weights import ModelWeights
+from pahq.precision.policy import Policy
+from pahq.tasks.batches import PromptBatch
+
+FLOAT, DOUBLE = 4, 8
+# The unembedding reaches its full speed from about this many rows on (docs/experiments.md); what a
+# wrong guess throws away grows with the batch.
+ROWS = 400
+MOST = 32
+
+
+def search_bytes(
+    model: ModelWeights, batches: Sequence[PromptBatch], policy: Policy, alternatives: int
+) -> int:
+    """Return the most bytes that a search holds at once, on top of the loaded model.
+
+    An upper estimate: streams and senders' values of all prompts, the clean distribution, what a
+    receiver reads under each alternative, the workspace, and weights rounded to other formats.
+    """
+    graph = Graph(model.shape)
+    shape = graph.shape
+    mlps = shape.n_layers if shape.mlp else 0
+    heads = shape.n_layers * shape.n_heads * model.blocks[0].heads[0].query.shape[1]
+    written = shape.d_model * (1 + mlps) + heads
+    streams = shape.d_model * (1 + shape.n_layers + mlps)
+    vocabulary = model.unembedding.shape[1]
+    held, working = 0, 0
+    for batch in batches:
+        places, targets = batch.clean.numel(), len(batch.row)
+        # Clean and carried values, and while they are made a third copy.
+        held += FLOAT * places * (2 * streams + 3 * written) + DOUBLE * targets * vocabulary
+        reads = 4 * FLOAT * places * shape.d_model * alternatives
+        logits = 2 * FLOAT * min(BLOCK, vocabulary) * targets * alternatives
+        working = max(working, reads + logits, 3 * DOUBLE * targets * vocabulary)
+    sizes, formats = model.sizes(), policy.background(graph)
+    rounded = FLOAT * sum(size for name, size in sizes.items() if formats[name] != "fp32")
+    return held + working + 2 * WORKSPACE + rounded
+
+
+def full_forward_bytes(model: ModelWeights, batches: Sequence[PromptBatch]) -> int:
+    """Return the most bytes that the engines of full forwards hold at once, beside the model."""
+    graph = Graph(model.shape)
+    vocabulary = model.unembedding.shape[1]
+    values = sum(batch.clean.numel() for batch in batches) * model.shape.d_model
+    # What each sender writes on both prompts, and what each head of a layer reads.
+    wide = FLOAT * values * (2 * len(graph.senders) + 6 * model.shape.n_heads)
+    return wide + 4 * DOUBLE * vocabulary * sum(len(batch.row) for batch in batches)
+
+
+def batch_size(
+    model: ModelWeights, batches: Sequence[PromptBatch], policy: Policy, limit: int
+) -> int:
+    """Return how many alternatives to try at once: a power of two, 0 if not one fits ``limit``.
+
+    It depends on sizes alone, not on a clock: the same settings give the same circuit.json.
+    """
+    targets = max(len(batch.row) for batch in batches)
+    wanted = MOST
+    while wanted > 1 and wanted // 2 * targets >= ROWS:
+        wanted //= 2
+    while wanted and search_bytes(model, batches, policy, wanted) > limit:
+        wanted //= 2
+    return wanted

@@ -1,0 +1,78 @@
+import pytest
+import torch
+
+from pahq.engine.budget import MOST, batch_size, full_forward_bytes, search_bytes
+from pahq.engine.fast import WORKSPACE, FastEvaluator
+from pahq.engine.problem import Problem
+from pahq.engine.reference import ReferenceEvaluator
+from pahq.graph.build import Graph
+from pahq.metrics import METRICS
+from pahq.models.weights import take_weights
+from pahq.precision.policy import RECIPES
+from tests.random_models import Recipe, random_bridge, random_prompts
+
+
+def world(rows):
+    return take_weights(random_bridge(Recipe(layers=3, heads=2))), random_prompts(1, rows=rows)
+
+
+def test_few_prompts_make_large_batches_and_many_make_small_ones():
+    sizes = [batch_size(*world(rows), RECIPES["fp32"], 1 << 40) for rows in (1, 40, 400, 900)]
+    assert sizes == sorted(sizes, reverse=True)
+    assert (sizes[0], sizes[-1]) == (MOST, 1)
+
+
+def test_the_limit_is_kept_by_smaller_batches():
+    model, prompts = world(3)
+    policy = RECIPES["fp32"]
+    for wanted in (1, 4, 16):
+        limit = search_bytes(model, prompts, policy, wanted)
+        assert batch_size(model, prompts, policy, limit) == wanted
+    assert batch_size(model, prompts, policy, search_bytes(model, prompts, policy, 1) - 1) == 0
+
+
+def test_low_precision_keeps_rounded_weights_beside_the_model():
+    model, prompts = world(3)
+    low, full = (search_bytes(model, prompts, RECIPES[name], 1) for name in ("rtn-int8", "fp32"))
+    assert low - full == 4 * sum(model.sizes().values())
+
+
+@pytest.mark.parametrize("alternatives", [1, 8])
+def test_the_estimate_covers_what_a_search_really_holds(alternatives):
+    model, prompts = world(64)
+    problem = Problem(Graph(model.shape), prompts, METRICS["kl"], RECIPES["fp32"])
+    evaluator = FastEvaluator(problem, model)
+    receiver = problem.graph.receivers[0]
+    senders = problem.graph.senders_to(receiver)
+    evaluator.damages(receiver, [list(senders[: i + 1]) for i in range(alternatives)])
+    held = sum(tensor.untyped_storage().nbytes() for tensor in tensors_of(evaluator, model))
+    estimate = search_bytes(model, prompts, RECIPES["fp32"], alternatives) - 2 * WORKSPACE
+    assert 0.2 * estimate < held <= estimate
+
+
+def tensors_of(evaluator, model):
+    """Return every tensor that is reachable from the evaluator, the model's own left out."""
+    found, seen = {}, {id(model), id(evaluator.problem)}
+    stack = [evaluator]
+    while stack:
+        item = stack.pop()
+        if id(item) in seen:
+            continue
+        seen.add(id(item))
+        if isinstance(item, torch.Tensor):
+            found[item.untyped_storage().data_ptr()] = item
+        elif isinstance(item, dict):
+            stack += item.values()
+        elif isinstance(item, list | tuple):
+            stack += item
+        elif hasattr(item, "__dict__"):
+            stack += vars(item).values()
+    return found.values()
+
+
+def test_the_estimate_of_full_forwards_covers_what_they_hold():
+    model, prompts = world(64)
+    problem = Problem(Graph(model.shape), prompts, METRICS["kl"], RECIPES["fp32"])
+    held = tensors_of(ReferenceEvaluator(problem, model), model)
+    estimate = full_forward_bytes(model, prompts)
+    assert 0.2 * estimate < sum(x.untyped_storage().nbytes() for x in held) <= estimate
