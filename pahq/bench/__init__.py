@@ -1,0 +1,1 @@
+"""What pahq costs, measured: programs behind ``pahq bench``. Results lie in benchmarks/results."""

@@ -1,0 +1,136 @@
+"""``pahq bench engine``: what a search costs, against one full forward per edge."""
+
+import json
+import statistics
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pahq.bench.measure import in_own_process
+from pahq.bench.planted import moved, plant
+from pahq.bench.results import record, say
+from pahq.models.locate import find_directory
+from pahq.runs.environment import available_cores
+from pahq.tasks.source import read_task
+from pahq.tokenizer import Tokenizer
+
+SMALL = "tiny-gpt"  # the model whose circuit is planted
+NOISE = 0.003
+PAIRS = 50
+LEADING = 0  # token put before each prompt, for 16 tokens; the small model does not mind it
+BRIDGE_SAMPLES = 7
+SHIPPED = {
+    "tiny-gpt": ("ioi", "greater-than", "docstring", "induction", "pronoun"),
+    "attn-2l": ("induction",),
+    "hand-induction": ("induction",),
+}
+
+
+def at_size(
+    thresholds: Sequence[float], *, model: str | None = None, task: str | None = None
+) -> dict[str, Any]:
+    """Measure searches at GPT-2 small's size.
+
+    Args:
+        thresholds: one search for each.
+        model: a model's directory; by default one is made that contains a shipped model.
+        task: for a model of one's own, the task's name or file; by default ``ioi``.
+
+    Returns:
+        A record: each search of the fast engine with its ratios to the bridge, and the peak
+        memory of both above what a process holds without a model.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        planted: tuple[int, ...] = ()
+        target, prompts = model, task or "ioi"
+        if target is None:
+            say("making a model of GPT-2 small's shape")
+            source = find_directory(SMALL)
+            assert source is not None
+            target = str(Path(folder) / "planted")
+            planted = plant(source, Path(target), noise=NOISE)
+            prompts = _task_file(Path(folder), source)
+        config = {"model": target, "task": prompts, "examples": PAIRS}
+        searches = []
+        for threshold in thresholds:
+            say(f"searching at a threshold of {threshold:g}")
+            found = in_own_process(
+                what="search", config={**config, "threshold": threshold},
+                bridge_samples=BRIDGE_SAMPLES,
+            )  # fmt: skip
+            if planted:
+                found |= _found_again(found["kept"], planted, prompts, threshold)
+            found.pop("kept")
+            searches.append({**found, **_ratios(found)})
+        say("measuring the bridge engine's memory")
+        bridge = in_own_process(
+            what="bridge memory", config={**config, "threshold": 1.0}, bridge_samples=3
+        )
+    return record(
+        "engine-at-size" if model is None else f"engine-{Path(model).name}",
+        threads=available_cores(),
+        command="pahq bench engine" + (f" --model {model}" if model else ""),
+        model={"planted": SMALL, "noise": NOISE} if planted else {"directory": Path(target).name},
+        metric="kl",
+        searches=searches,
+        bridge_memory=bridge,
+    )
+
+
+def shipped(threshold: float = 0.01) -> dict[str, Any]:
+    """Measure whole searches of the shipped models with both engines."""
+    rows = []
+    for model, tasks in SHIPPED.items():
+        for task in tasks:
+            say(f"searching {model} on {task} with both engines")
+            config = {"model": model, "task": task, "threshold": threshold, "examples": PAIRS}
+            fast = in_own_process(what="search", config=config, bridge_samples=0)
+            bridge = in_own_process(what="whole bridge", config=config)
+            same = fast.pop("kept") == bridge.pop("kept")
+            rows.append(
+                {"model": model, "task": task, **fast, "bridge_seconds": bridge["seconds"],
+                 "ratio": bridge["seconds"] / fast["seconds"], "same_circuit": same}
+            )  # fmt: skip
+    return record(
+        "engine-shipped", threads=available_cores(), command="pahq bench engine", searches=rows
+    )
+
+
+def _task_file(folder: Path, source: Path) -> str:
+    """Write the small model's IOI prompts, each with one token before it, as token ids."""
+    tokenizer = Tokenizer.from_directory(source)
+    assert tokenizer is not None
+    pairs = read_task("ioi", count=PAIRS, seed=0, tokenizer=tokenizer, vocabulary=1 << 30,
+                      context=1 << 30)  # fmt: skip
+    prompts = [
+        {
+            "clean": [LEADING, *pair.clean],
+            "corrupt": [LEADING, *pair.corrupt],
+            "answers": list(pair.targets[0].answers),
+            "wrong_answers": list(pair.targets[0].wrong),
+        }
+        for pair in pairs
+    ]
+    path = folder / "ioi-16-tokens.json"
+    path.write_text(json.dumps({"prompts": prompts}), encoding="utf-8")
+    return str(path)
+
+
+def _found_again(
+    kept: Sequence[str], planted: tuple[int, ...], prompts: str, threshold: float
+) -> dict[str, int]:
+    """Return how many edges the small model's own circuit has, and how many were found again."""
+    config = {"model": SMALL, "task": prompts, "threshold": threshold}
+    small = in_own_process(what="search", config=config, bridge_samples=0)["kept"]
+    wanted = {moved(edge, planted) for edge in small}
+    return {"planted_edges": len(wanted), "planted_found": len(wanted & set(kept))}
+
+
+def _ratios(found: dict[str, Any]) -> dict[str, float]:
+    one = statistics.mean(found["bridge_seconds"].values())
+    return {
+        "bridge_seconds_per_test": one,
+        "ratio_every_edge": one * found["edges"] / found["seconds"],
+        "ratio_live_tests": one * found["tests"] / found["seconds"],
+    }

@@ -1,0 +1,108 @@
+"""``pahq bench identical``: the fast engine's circuits against the reference engine's, everywhere.
+
+Every shipped model and task, five thresholds that keep about 2% to 60% of the edges, policies of
+each kind. Where two searches part, they do so at one decision: its margin explains the rest.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from pahq.bench.engine import SHIPPED
+from pahq.bench.results import record, say
+from pahq.discovery.acdc import Rule, acdc
+from pahq.discovery.events import EdgeTested
+from pahq.engine.fast import FastEvaluator
+from pahq.engine.reference import ReferenceEvaluator
+from pahq.runs.config import make_config
+from pahq.runs.environment import available_cores
+from pahq.runs.pipeline import Session
+from pahq.runs.prepare import Prepared
+
+POLICIES = ("fp32", "pahq-fp8", "pahq-int8", "rtn-fp8")
+LEAST, MOST = 0.02, 0.6  # share of edges kept
+THRESHOLDS = 5
+PAIRS = 10
+
+
+def identical(
+    policies: Sequence[str] = POLICIES, pairs: int = PAIRS, thresholds: int = THRESHOLDS
+) -> dict[str, Any]:
+    """Compare the engines on every shipped model and task; return a record with a row for each."""
+    session = Session()
+    rows = []
+    for model, tasks in SHIPPED.items():
+        for task in tasks:
+            config = make_config(model=model, task=task, threshold=1.0, examples=pairs)
+            for threshold in spread(session.prepare(config), thresholds):
+                for policy in policies:
+                    prepared = session.prepare(
+                        config.model_copy(update={"threshold": threshold, "policy": policy})
+                    )
+                    row = {"model": model, "task": task, "policy": policy} | compare(prepared)
+                    say(" ".join(f"{key}={value}" for key, value in row.items()))
+                    rows.append(row)
+    return record(
+        "engine-identical", threads=available_cores(), command="pahq bench identical",
+        pairs=pairs, rows=rows,
+    )  # fmt: skip
+
+
+def compare(prepared: Prepared) -> dict[str, Any]:
+    """Search with both engines; return where they differ.
+
+    Returns:
+        ``threshold``, ``edges_kept`` (fast engine), ``same_circuit``, ``largest_difference`` of an
+        effect up to where the searches part, and ``margin``: how far from the threshold the fast
+        engine's effect was at the decision at which they part, None if they do not.
+    """
+    fast, slow = (_search(prepared, engine) for engine in (FastEvaluator, ReferenceEvaluator))
+    largest, margin = 0.0, None
+    for a, b in zip(fast, slow, strict=True):
+        largest = max(largest, abs(a.effect - b.effect))
+        if a.kept != b.kept:
+            margin = abs(a.effect - prepared.config.threshold)
+            break
+    kept = [{event.edge for event in found if event.kept} for found in (fast, slow)]
+    return {
+        "threshold": prepared.config.threshold,
+        "edges": prepared.graph.edge_count,
+        "edges_kept": len(kept[0]),
+        "same_circuit": kept[0] == kept[1],
+        "largest_difference": largest,
+        "margin": margin,
+    }
+
+
+def spread(prepared: Prepared, count: int) -> list[float]:
+    """Return log-spaced thresholds that keep about 2% to 60% of the edges, largest first."""
+    top, bottom = (_threshold_keeping(prepared, share) for share in (LEAST, MOST))
+    if count == 1:
+        return [top]
+    step = (math.log(bottom) - math.log(top)) / (count - 1)
+    # Few digits, so that the same numbers come out wherever this is measured.
+    return [float(f"{math.exp(math.log(top) + i * step):.3g}") for i in range(count)]
+
+
+def _threshold_keeping(prepared: Prepared, share: float) -> float:
+    low, high = math.log(1e-9), math.log(10.0)
+    for _ in range(12):
+        middle = (low + high) / 2
+        config = prepared.config.model_copy(update={"threshold": math.exp(middle)})
+        found = _search(replace(prepared, config=config), FastEvaluator)
+        if sum(event.kept for event in found) > share * len(found):
+            low = middle
+        else:
+            high = middle
+    return math.exp((low + high) / 2)
+
+
+def _search(
+    prepared: Prepared, engine: type[FastEvaluator] | type[ReferenceEvaluator]
+) -> list[EdgeTested]:
+    evaluator = engine(prepared.problem(prepared.policy), prepared.model.weights)
+    at_once = (prepared.config.batch_size or 1) if engine is FastEvaluator else 1
+    rule = Rule(threshold=prepared.config.threshold, batch_size=at_once)
+    found = acdc(prepared.graph, evaluator, rule)
+    return [event for event in found if isinstance(event, EdgeTested)]

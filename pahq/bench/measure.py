@@ -1,0 +1,139 @@
+"""One measurement in a process of its own, so that its peak memory is its own.
+
+``python -m pahq.bench.measure`` reads its settings as JSON from stdin and prints what it found.
+"""
+
+import json
+import statistics
+import subprocess
+import sys
+import time
+from typing import Any
+
+from pahq.discovery.acdc import Rule, acdc
+from pahq.discovery.events import EdgeTested
+from pahq.engine.bridge import BridgeEvaluator
+from pahq.engine.fast import FastEvaluator
+from pahq.errors import SearchFailed
+from pahq.graph.nodes import Receiver
+from pahq.precision.policy import RECIPES
+from pahq.runs.config import make_config
+from pahq.runs.memory import PeakMemory, resident_bytes
+from pahq.runs.pipeline import Session
+from pahq.runs.prepare import Prepared
+
+
+def in_own_process(**settings: Any) -> dict[str, Any]:
+    """Return what a process of its own measures.
+
+    Args:
+        settings: ``what`` (``search`` or ``bridge``), and fields of ``RunConfig``.
+
+    Raises:
+        SearchFailed: if that process fails.
+    """
+    done = subprocess.run(
+        [sys.executable, "-m", "pahq.bench.measure"],
+        input=json.dumps(settings), stdout=subprocess.PIPE, text=True, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        raise SearchFailed(
+            "A measurement ended with an error.",
+            why=f"its process ended with exit status {done.returncode}",
+            fix="see its message above",
+        )
+    return json.loads(done.stdout)
+
+
+def search(config: dict[str, Any], *, bridge_samples: int) -> dict[str, Any]:
+    """Measure a whole search of the fast engine, then the bridge's tests in the same process."""
+    session, baseline, memory = _begin()
+    prepared = session.prepare(make_config(**config))
+    rule = Rule(threshold=prepared.config.threshold, batch_size=prepared.config.batch_size or 1)
+    started = time.perf_counter()
+    evaluator = prepared.evaluator()
+    opened = time.perf_counter()
+    events = list(acdc(prepared.graph, evaluator, rule))
+    seconds = time.perf_counter() - opened
+    peak = memory.peak
+    decisions = [event for event in events if isinstance(event, EdgeTested)]
+    assert isinstance(evaluator, FastEvaluator)
+    found = {
+        "threshold": prepared.config.threshold,
+        "batch_size": rule.batch_size,
+        "edges": prepared.graph.edge_count,
+        "edges_kept": sum(event.kept for event in decisions),
+        "kept": [event.edge for event in decisions if event.kept],
+        "tests": sum(not event.skipped for event in decisions),
+        "evaluations": evaluator.evaluations,
+        "prompts_followed": evaluator.followed,
+        "seconds": seconds,
+        "seconds_to_open": opened - started,
+        "peak_bytes": peak,
+        "baseline_bytes": baseline,
+        "prompts": len(prepared.pairs),
+        "tokens": sorted({len(pair.clean) for pair in prepared.pairs}),
+    }
+    del evaluator
+    if bridge_samples:
+        found["bridge_seconds"] = _bridge_seconds(prepared, bridge_samples)
+    return found
+
+
+def whole_bridge(config: dict[str, Any]) -> dict[str, Any]:
+    """Measure a whole search of the bridge engine."""
+    session, _, _ = _begin()
+    prepared = session.prepare(make_config(**config, engine="bridge"))
+    evaluator = prepared.evaluator()
+    started = time.perf_counter()
+    events = list(acdc(prepared.graph, evaluator, Rule(threshold=prepared.config.threshold)))
+    return {
+        "seconds": time.perf_counter() - started,
+        "kept": [e.edge for e in events if isinstance(e, EdgeTested) and e.kept],
+    }
+
+
+def bridge_memory(config: dict[str, Any], *, bridge_samples: int) -> dict[str, Any]:
+    """Measure the peak of the bridge evaluator, from loading on."""
+    session, baseline, memory = _begin()
+    prepared = session.prepare(make_config(**config, engine="bridge"))
+    _bridge_seconds(prepared, bridge_samples)
+    return {"peak_bytes": memory.peak, "baseline_bytes": baseline}
+
+
+def _begin() -> tuple[Session, int, PeakMemory]:
+    session = Session()
+    session.warm()
+    baseline = resident_bytes()
+    return session, baseline, PeakMemory()
+
+
+def _bridge_seconds(prepared: Prepared, samples: int) -> dict[str, float]:
+    """Return the seconds of one bridge test at receivers spread over the depth of the model."""
+    evaluator = BridgeEvaluator(prepared.problem(RECIPES["fp32"]), prepared.model.bridge)
+    receivers = prepared.graph.receivers
+    spread = [receivers[i * (len(receivers) - 1) // (samples - 1)] for i in range(samples)]
+    evaluator.damages(spread[0], [[]])  # the first is slower
+    return {receiver.name: _seconds(evaluator, prepared, receiver) for receiver in spread}
+
+
+def _seconds(evaluator: BridgeEvaluator, prepared: Prepared, receiver: Receiver) -> float:
+    taken = []
+    for _ in range(2):
+        started = time.perf_counter()
+        evaluator.damages(receiver, [[prepared.graph.senders_to(receiver)[0]]])
+        taken.append(time.perf_counter() - started)
+    return statistics.mean(taken)
+
+
+KINDS = {"search": search, "whole bridge": whole_bridge, "bridge memory": bridge_memory}
+
+
+def main() -> None:
+    """Measure what stdin asks for."""
+    settings = json.load(sys.stdin)
+    print(json.dumps(KINDS[settings.pop("what")](**settings)))
+
+
+if __name__ == "__main__":
+    main()

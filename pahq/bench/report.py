@@ -1,0 +1,131 @@
+"""``pahq bench report``: the tables of README and docs, written from the results files alone."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pahq.bench.results import read
+from pahq.errors import UsageError
+
+MEGABYTE = 1e6
+PAGES = ("README.md", "docs/benchmarks.md")
+_MARKED = re.compile(r"(<!-- bench:(\S+) -->\n).*?(<!-- /bench -->)", re.DOTALL)
+
+
+def written(page: str, results: Path) -> str:
+    """Return a page's text with every marked table made anew from the results.
+
+    Raises:
+        UsageError: if a table's name is unknown or its measurement is missing.
+    """
+
+    def table(found: re.Match[str]) -> str:
+        make = TABLES.get(found[2])
+        if make is None:
+            raise UsageError(
+                f"There is no table '{found[2]}'.",
+                why=f"known are: {', '.join(TABLES)}",
+                fix="correct the mark in the page",
+            )
+        return f"{found[1]}{make(results)}\n{found[3]}"
+
+    return _MARKED.sub(table, page)
+
+
+def at_size(results: Path) -> str:
+    """Return the searches at GPT-2 small's size."""
+    found = read("engine-at-size", results)
+    rows = [
+        (
+            f"{row['edges_kept']:,} of {row['edges']:,}",
+            f"{row['tests']:,}",
+            f"{row['seconds']:,.0f} s",
+            f"{_hours(row['bridge_seconds_per_test'] * row['tests'])}",
+            f"**{row['ratio_live_tests']:,.0f}x**",
+            f"{row['ratio_every_edge']:,.0f}x",
+        )
+        for row in found["searches"]
+    ]
+    head = (
+        "edges kept", "tests", "pahq", "one full forward per test", "faster",
+        "than one per edge",
+    )  # fmt: skip
+    return _table(head, rows) + "\n\n" + _memory(found) + " " + _machine(found)
+
+
+def shipped(results: Path) -> str:
+    """Return the searches of the shipped models."""
+    found = read("engine-shipped", results)
+    rows = [
+        (
+            row["model"],
+            row["task"],
+            f"{row['edges_kept']} of {row['edges']:,}",
+            f"{row['tests']:,}",
+            f"{row['seconds']:.2f} s",
+            f"{row['bridge_seconds']:.1f} s",
+            f"{row['ratio']:,.0f}x",
+            "yes" if row["same_circuit"] else "no",
+        )
+        for row in found["searches"]
+    ]
+    head = ("model", "task", "edges kept", "tests", "fast", "bridge", "ratio", "same circuit")
+    return _table(head, rows) + "\n\n" + _machine(found)
+
+
+def identical(results: Path) -> str:
+    """Return how often the fast engine's circuit was the reference engine's."""
+    found = read("engine-identical", results)
+    rows = []
+    for policy in dict.fromkeys(row["policy"] for row in found["rows"]):
+        of_policy = [row for row in found["rows"] if row["policy"] == policy]
+        parted = [row["margin"] for row in of_policy if row["margin"] is not None]
+        rows.append(
+            (
+                f"`{policy}`",
+                str(len(of_policy)),
+                str(sum(row["same_circuit"] for row in of_policy)),
+                f"{max(row['largest_difference'] for row in of_policy):.1e}",
+                f"{max(parted):.1e}" if parted else "-",
+            )
+        )
+    head = ("policy", "searches", "same circuit", "largest difference", "largest margin")
+    return _table(head, rows) + "\n\n" + _machine(found)
+
+
+TABLES: dict[str, Callable[[Path], str]] = {
+    "engine-at-size": at_size,
+    "engine-shipped": shipped,
+    "engine-identical": identical,
+}
+
+
+def _memory(found: dict[str, Any]) -> str:
+    bridge = found["bridge_memory"]
+    ours = max(found["searches"], key=lambda row: row["peak_bytes"] - row["baseline_bytes"])
+    fast, slow = ((one["peak_bytes"] - one["baseline_bytes"]) / MEGABYTE for one in (ours, bridge))
+    return (
+        f"Peak memory {fast:,.0f} MB against the bridge engine's {slow:,.0f} MB, above the "
+        f"{ours['baseline_bytes'] / MEGABYTE:,.0f} MB that the process holds with the libraries "
+        "loaded and no model."
+    )
+
+
+def _machine(found: dict[str, Any]) -> str:
+    about = found["environment"]
+    return (
+        f"Measured {found['date']} with `{found['command']}` on {about['threads']} cores of "
+        f"{about['processor']}, torch {about['packages']['torch']}."
+    )
+
+
+def _hours(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:,.0f} s"
+    return f"{seconds / 60:,.0f} min" if seconds < 7200 else f"{seconds / 3600:,.1f} h"
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)

@@ -1,0 +1,59 @@
+"""``pahq bench engine identical report``: what pahq costs on this machine, and the docs' tables."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+To = Annotated[Path, typer.Option("--to", help="Folder of the results files.")]
+RESULTS = Path("benchmarks") / "results"
+# At GPT-2 small's size: about 50 edges, and 200 to 500.
+THRESHOLDS = [0.01, 0.001]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    group = typer.Typer(help="Measure what pahq costs on this machine.", no_args_is_help=True)
+    group.command()(engine)
+    group.command()(identical)
+    group.command()(report)
+    app.add_typer(group, name="bench")
+
+
+def engine(
+    model: Annotated[
+        str | None, typer.Option(help="A model's directory; by default one is made.")
+    ] = None,
+    task: Annotated[str | None, typer.Option(help="With --model: a task or a task file.")] = None,
+    threshold: Annotated[
+        list[float] | None, typer.Option(help="A search for each; may be given more than once.")
+    ] = None,
+    to: To = RESULTS,
+) -> None:
+    """Time searches against one full forward of the original model per edge."""
+    from pahq.bench.engine import at_size, shipped
+    from pahq.bench.results import write
+
+    made = [at_size(threshold or THRESHOLDS, model=model, task=task)]
+    if model is None:
+        made.append(shipped())
+    for result in made:
+        print(write(result, to))
+
+
+def identical(to: To = RESULTS) -> None:
+    """Compare the fast engine's circuits with the reference engine's (half an hour)."""
+    from pahq.bench.identical import identical as compared
+    from pahq.bench.results import write
+
+    print(write(compared(), to))
+
+
+def report(to: To = RESULTS) -> None:
+    """Write the tables of README and docs anew from the results files."""
+    from pahq.bench.report import PAGES, written
+
+    for name in PAGES:
+        path = Path(name)
+        path.write_text(written(path.read_text(encoding="utf-8"), to), encoding="utf-8")
+        print(path)
