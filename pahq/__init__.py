@@ -9,6 +9,7 @@ import os
 # Spinning threads cost a search on a busy machine a factor of a hundred (measured, 2 cores): every
 # small product waits for a sibling that is not running. Must be set before torch is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 from pahq.library import Run, load, resume, run
 

@@ -36,7 +36,7 @@ from pahq.precision.matmul import Products
 from pahq.precision.policy import RECIPES, Plan
 from pahq.tasks.batches import PromptBatch
 
-WORKSPACE = 1 << 26  # bytes for what is followed at once: enough for matrix products' full speed
+WORKSPACE = 1 << 25  # bytes for what is followed at once: enough for matrix products' full speed
 
 
 class FastEvaluator:
@@ -174,6 +174,8 @@ class _Part:
         # which only commits, must get the same numbers.
         follows = receiver != LOGITS and flow.open(name)
         self.reading.decide(receiver, senders, cut)
+        if receiver != LOGITS and not follows:
+            self.reading.forget(name)
         if follows and cut:
             first, fmt = flow.first_difference, self.reading.plan[name]
             at = self.reading.receiver_places(receiver.name, first)

@@ -8,7 +8,6 @@ them for many alternatives at once; a decision changes them for good.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -20,6 +19,7 @@ from pahq.precision.formats import NumberFormat
 from pahq.precision.quantize import round_trip
 
 KINDS = ("q", "k", "v")
+Walked = tuple[frozenset[str], Tensor]  # a set of cut senders, and what is read under it
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,8 @@ class Propagation:
         self.heads: dict[str, Head] = {}
         self.alive: list[str] = []  # components in forward order, without input and logits
         self._order = {name: i for i, name in enumerate(graph.components)}
-        # What one receiver reads under the sets of senders that were cut last.
-        self._walked: tuple[tuple[str, int], list[tuple[frozenset[str], Tensor]]] = (("", 0), [])
+        # What one receiver read under the sets of senders that were cut last.
+        self._walked: tuple[tuple[str, int], list[Walked]] = (("", 0), [])
 
     # --- the component under test -----------------------------------------------------------
 
@@ -101,26 +101,34 @@ class Propagation:
     ) -> Float[Tensor, "alt batch place d_model"]:
         """Return what ``receiver`` reads under each set of cut senders, from place ``first`` on."""
         at = self.reading.receiver_places(receiver.name, first)
-        key = (receiver.name, first)
-        if self._walked[0] != key:
-            standing = self.reading.take(self.reading.clean[level_of(receiver.name)], at)
-            self._walked = (key, [(frozenset(), standing)])
-        known = self._walked[1]
-        found = []
-        for cut in cut_sets:
-            wanted = frozenset(cut)
-            # The sets of one receiver grow out of each other: go on from the nearest.
-            have, x = max(
-                (entry for entry in known if entry[0] <= wanted), key=lambda entry: len(entry[0])
-            )
+        wanted = [frozenset(cut) for cut in cut_sets]
+        known = [self._start(receiver, first, at, frozenset.intersection(*wanted))]
+        found = known[0][1].new_empty((len(cut_sets), *known[0][1].shape))
+        for number, cut in enumerate(cut_sets):
+            have, x = _nearest(known, wanted[number])
             for sender in cut:
                 if sender not in have:
                     x = x - self.reading.written(sender, at)
+            found[number] = x
             if self.shortcuts.walk:
-                known.append((wanted, x))
-            found.append(x)
-        self._walked = (key, known[:1] + known[1:][-len(cut_sets) :])
-        return torch.stack(found)
+                known.append((wanted[number], found[number]))
+        self._walked = ((receiver.name, first), known)
+        return found
+
+    def _start(
+        self, receiver: Receiver, first: int, at: Tensor, shared: frozenset[str]
+    ) -> tuple[frozenset[str], Tensor]:
+        """Return what the receiver reads under the largest known part of ``shared``.
+
+        The sets of one receiver grow out of each other; the rest of the last batch is let go.
+        """
+        if self._walked[0] == (receiver.name, first):
+            have, x = _nearest(self._walked[1], shared)
+            self._walked = (("", 0), [])
+            return have, x.clone()
+        self._walked = (("", 0), [])
+        clean = self.reading.clean[level_of(receiver.name)]
+        return frozenset(), self.reading.take(clean, at)
 
     def output(
         self,
@@ -279,6 +287,11 @@ class Propagation:
         mlp = self.reading.model.blocks[int(name[1:])].mlp
         assert mlp is not None
         return components.mlp_output(reads, mlp, fmt, self.reading.multiply)
+
+
+def _nearest(known: Sequence[Walked], wanted: frozenset[str]) -> Walked:
+    """Return the largest known set that ``wanted`` contains, and what is read under it."""
+    return max((one for one in known if one[0] <= wanted), key=lambda one: len(one[0]))
 
 
 def _spliced(standing: Tensor, new: Tensor | None, where: Tensor, rows: Rows) -> Tensor:

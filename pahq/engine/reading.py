@@ -83,6 +83,11 @@ class Reading:
             self.clean.pop(self._level)  # everything that reads it is decided
         self._level = level
 
+    def forget(self, component: str) -> None:
+        """Let go of what a component writes: nothing reads it, nor ever will."""
+        self.difference.pop(component, None)
+        self.carried.written.pop(component, None)
+
     def receiver_places(self, receiver: str, first: int) -> Places:
         """Return where a receiver is computed: where it is read, from ``first`` on."""
         component, _, kind = receiver.partition("<")
@@ -154,7 +159,13 @@ class Reading:
 
     def take(self, x: Narrow, at: Places) -> Float[Tensor, "batch place width"]:
         """Return ``x`` at some places."""
-        return x if len(at) == x.shape[1] else x.index_select(1, at)
+        count = len(at)
+        if count in (0, x.shape[1]):
+            return x[:, :count]
+        start = int(at[0])
+        if int(at[-1]) - start + 1 == count:  # without a gap: no copy
+            return x[:, start : start + count]
+        return x.index_select(1, at)
 
     def _standing_sum(self, senders: list[str], at: Places) -> AtPlaces:
         heads = [(n, self.take(self.difference[n], at)) for n in senders if n.startswith("a")]

@@ -1,0 +1,47 @@
+"""The fast engine's circuits against the reference engine's: a sample of `pahq bench identical`."""
+
+import pytest
+
+from pahq.bench.identical import compare, spread
+from pahq.runs.config import make_config
+from pahq.runs.pipeline import Session
+
+
+@pytest.fixture(scope="module")
+def session():
+    return Session()
+
+
+@pytest.mark.parametrize("policy", ["fp32", "pahq-fp8", "pahq-int8", "rtn-fp8"])
+@pytest.mark.parametrize(
+    ("model", "task", "threshold"),
+    [
+        ("attn-2l", "induction", 0.003),
+        ("attn-2l", "induction", 0.1),
+        ("hand-induction", "induction", 0.01),
+        ("tiny-gpt", "greater-than", 0.03),
+    ],
+)
+def test_the_circuits_are_the_same(session, model, task, threshold, policy):
+    config = make_config(model=model, task=task, threshold=threshold, policy=policy, examples=6)
+    found = compare(session.prepare(config))
+    if found["margin"] is None:
+        assert found["same_circuit"]
+        assert found["edges_kept"] > 0
+    if policy == "fp32":
+        assert found["largest_difference"] < 1e-5
+        assert found["margin"] is None or found["margin"] < 1e-5
+
+
+def test_thresholds_spread_from_few_to_most_edges(session):
+    config = make_config(model="attn-2l", task="induction", threshold=1.0, examples=6)
+    prepared = session.prepare(config)
+    thresholds = spread(prepared, 3)
+    assert thresholds == sorted(thresholds, reverse=True)
+    shares = []
+    for threshold in thresholds:
+        config = config.model_copy(update={"threshold": threshold})
+        found = session.start(config).summary
+        shares.append(found["edges_kept"] / found["edges_total"])
+    assert shares[0] < 0.06
+    assert shares[-1] > 0.4
