@@ -106,7 +106,7 @@ def refused() -> dict[str, str] | None:
 
 
 def act(what: str) -> None:
-    """Do what was pressed in the strip: ``compute pause continue stop resume``."""
+    """Do what was pressed in the strip: ``compute resume pause continue step stop restart``."""
     run, client = shown(), worker()
     if run is None:
         return
@@ -116,7 +116,13 @@ def act(what: str) -> None:
         client.run(run, form.pace())
         st.session_state.pop("tail", None)
     else:
-        {"pause": client.pause, "continue": client.go_on, "stop": client.stop}[what](run)
+        {
+            "pause": client.pause,
+            "continue": client.go_on,
+            "step": client.step,
+            "stop": client.stop,
+            "restart": client.restart,
+        }[what](run)
 
 
 def show(run: RunFolder) -> None:

@@ -16,7 +16,7 @@ class Status:
 
     Attributes:
         kind: ``empty recording queued loading running paused stopping stopped finished failed
-            interrupted stale``.
+            interrupted stale stuck``; stale: another process does not respond, stuck: our worker.
         title: one or two words.
         detail: the rest of the line.
         error: what, why, fix where something went wrong.
@@ -83,6 +83,13 @@ def _in_work(feed: Feed, state: State | None, job: Job, ahead: int, share: str) 
         return Status("loading", what, (state.detail if state else "") or "", live=True)
     if job.phase == "paused":
         return Status("paused", "Paused", f"at {share}", live=True)
+    if job.phase == "running" and state is not None and state.stale:
+        stuck = {
+            "what": "The worker does not respond.",
+            "why": f"process {state.pid} has not written for more than ten seconds",
+            "fix": "wait, or press Restart: a new worker goes on from the last decision",
+        }
+        return Status("stuck", "Not responding", share, stuck, live=True)
     return Status("running", "Running", _progress(feed, share), live=True)
 
 

@@ -40,7 +40,10 @@ def _buttons(kind: str) -> list[tuple[str, str, str]]:
     if kind == "running":
         return [("pause", "Pause", "pause"), stop]
     if kind == "paused":
-        return [("continue", "Continue", "play_arrow"), stop]
+        step = ("step", "Step one node", "skip_next")
+        return [("continue", "Continue", "play_arrow"), step, stop]
+    if kind == "stuck":
+        return [("restart", "Restart", "restart_alt")]
     if kind in ("queued", "loading"):
         return [("stop", "Stop", "stop")]
     if kind == "recording":

@@ -96,6 +96,19 @@ class WorkerClient:
         """End a pause."""
         self._control("continue", folder, "running")
 
+    def step(self, folder: RunFolder) -> None:
+        """Go on with a paused run up to its next node."""
+        self._control("step", folder, "running")
+
+    def restart(self, folder: RunFolder) -> None:
+        """End a worker that does not respond; a new one goes on with the run."""
+        with self._lock:
+            job = self.job_of(folder)
+            if job is None or job.over or self._process is None:
+                return
+            job.phase = "queued"  # handed to the next worker
+            self._process.kill()
+
     def job_of(self, folder: RunFolder) -> Job | None:
         """Return the latest job of a run, if this server had one."""
         with self._lock:
@@ -203,6 +216,8 @@ class WorkerClient:
             return
         if reply["is"] == "started" and job.phase == "queued":
             job.phase = "running"
+        elif reply["is"] == "paused" and job.phase == "running":
+            job.phase = "paused"
         elif reply["is"] in ("done", "failed"):
             job.phase = reply["is"]
             job.result, job.error = reply.get("result"), reply.get("error")

@@ -6,11 +6,13 @@ search finds goes into the run folder, which anyone may read. Requests (``id`` i
     {"id": 1, "do": "run", "folder": PATH, "pace": {...}}    new run, or go on with one; waits its
                                                 turn; pace: fields of ``pace.Pace``, may be absent
     {"id": 2, "do": "check", "config": {...}}   can the model do the task, what will it cost
-    {"id": 3, "do": "stop" | "pause" | "continue", "folder": PATH}     answered at once
+    {"id": 3, "do": "stop" | "pause" | "continue" | "step", "folder": PATH}   answered at once;
+                                                step: go on and pause at the next node
     {"id": 4, "do": "shutdown"}
 
 Replies: ``{"is": "ready"}`` once torch is loaded, then for each id ``{"is": "started"}`` and
-``{"is": "done", "result": {...}}`` or ``{"is": "failed", "error": {what, why, fix}}``.
+``{"is": "done", "result": {...}}`` or ``{"is": "failed", "error": {what, why, fix}}``; in between
+``{"is": "paused"}`` where a step has ended.
 When stdin closes, the asker is gone: the run in work is stopped and kept, and the process ends.
 """
 
@@ -28,7 +30,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol, TextIO, runtime_checkable
 
-from pahq.discovery.events import Event, RunFailed, RunStarted, to_line
+from pahq.discovery.events import Event, FocusChanged, RunFailed, RunStarted, to_line
 from pahq.errors import PahqError
 from pahq.runs.config import make_config
 from pahq.runs.pace import Metronome, Pace
@@ -60,17 +62,18 @@ class Worker:
         self._working_on: Path | None = None
         self._stop = False
         self._paused = False
+        self._stepping = False  # until the next node
         self._closing = False
 
     def receive(self, request: Message) -> None:
-        """Take one request; stop, pause and continue act at once."""
+        """Take one request; stop, pause, continue and step act at once."""
         action = request.get("do")
         with self._change:
             if action in ("run", "check"):
                 self._waiting.append(request)
             elif action == "shutdown":
                 self._closing = self._stop = True
-            elif action in ("stop", "pause", "continue"):
+            elif action in ("stop", "pause", "continue", "step"):
                 self._control(action, Path(request.get("folder", "")))
                 self._reply({"id": request.get("id"), "is": "done", "result": {}})
             else:
@@ -87,12 +90,13 @@ class Worker:
             self._reply({"id": request["id"], "is": "started"})
             self._reply({"id": request["id"], **self._answer(session, request)})
             with self._change:
-                self._working_on, self._stop, self._paused = None, self._closing, False
+                self._working_on, self._stop = None, self._closing
+                self._paused = self._stepping = False
 
     def _control(self, action: str, folder: Path) -> None:
         if folder == self._working_on:
             self._stop = self._stop or action == "stop"
-            self._paused = action == "pause"
+            self._paused, self._stepping = action == "pause", action == "step"
         elif action == "stop":
             dropped = [r for r in self._waiting if Path(r.get("folder", "")) == folder]
             for request in dropped:
@@ -141,6 +145,9 @@ class Worker:
         def begun(event: Event, t: float) -> None:
             if isinstance(event, RunStarted):
                 beat.start(event.edges)
+            if isinstance(event, FocusChanged) and self._stepping:
+                self._paused, self._stepping = True, False
+                self._reply({"id": request["id"], "is": "paused"})
 
         return session.run(folder, should_stop=lambda: self._stop, pace=beat.wait, on_event=begun)
 

@@ -65,6 +65,14 @@ class FakeWorker:
         self.asked.append(("go_on", folder.id))
         self.jobs[folder.id].phase = "running"
 
+    def step(self, folder):
+        self.asked.append(("step", folder.id))
+        self.jobs[folder.id].phase = "running"
+
+    def restart(self, folder):
+        self.asked.append(("restart", folder.id))
+        self.jobs[folder.id].phase = "queued"
+
     def job_of(self, folder):
         return self.jobs.get(folder.id)
 

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 
 import pytest
 from made_logs import write_run
@@ -12,6 +13,7 @@ import choices
 from pahq.paths import runs_dir
 from pahq.runs import store
 from pahq.runs.config import RunConfig, knobs
+from pahq.runs.state import State
 from tests.app.conftest import ROOT
 
 MAIN = str(ROOT / "app/main.py")
@@ -233,6 +235,10 @@ def test_a_run_in_work_can_be_paused_stopped_and_resumed(page, fake):
     assert picture(page)["status"]["live"] is True
     page.button("do-pause").click().run()
     assert "Paused" in text(page)
+    page.button("do-step").click().run()
+    assert "Running" in text(page)
+    fake.jobs[run.id].phase = "paused"  # the worker says so at the next node
+    page.run()
     page.button("do-continue").click().run()
     page.button("do-stop").click().run()
     assert "Stopping" in text(page)
@@ -243,7 +249,18 @@ def test_a_run_in_work_can_be_paused_stopped_and_resumed(page, fake):
     assert "Stopped" in text(page)
     assert "the rest counts as kept" in text(page)
     page.button("do-resume").click().run()
-    assert [what for what, _ in fake.asked] == ["run", "pause", "go_on", "stop", "run"]
+    asked = [what for what, _ in fake.asked]
+    assert asked == ["run", "pause", "step", "go_on", "stop", "run"]
+
+
+def test_a_worker_that_does_not_respond_can_be_restarted(page, fake):
+    run = running(page, fake)
+    state = State(1, time.time() - 60, "searching")  # a live process, long silent
+    run.write_json("state.json", vars(state))
+    page.run()
+    assert "Not responding" in text(page)
+    page.button("do-restart").click().run()
+    assert fake.asked[-1] == ("restart", run.id)
 
 
 def test_only_new_rows_are_sent_after_the_first_time(page, fake):

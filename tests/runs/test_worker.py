@@ -11,11 +11,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pahq.discovery.events import RunFailed
+from pahq.discovery.events import EdgeTested, FocusChanged, RunFailed, RunResumed
 from pahq.errors import SearchFailed
 from pahq.runs import store
 from pahq.runs.client import WorkerClient
 from pahq.runs.config import make_config
+from pahq.runs.pace import Pace
 from pahq.runs.store import RunFolder
 from pahq.runs.worker import Worker, mark_failed
 
@@ -145,6 +146,46 @@ def test_pause_holds_and_continue_goes_on(desk):
     desk.ask(3, "continue", folder="/runs/a")
     until(lambda: desk.session.ticks > held + 5)
     desk.ask(4, "stop", folder="/runs/a")
+
+
+def test_a_step_goes_on_to_the_next_node(home):
+    """With the real session: one node under test after the other."""
+    client = WorkerClient()
+    until(lambda: client.ready, seconds=60)
+    config = make_config(model="attn-2l", task="induction", threshold=0.01, examples=5)
+    run = store.create(config)
+    job = client.run(run, Pace(per_second=200.0))
+    until(lambda: any(isinstance(e, EdgeTested) for e in run.events()), seconds=60)
+    client.pause(run)
+    time.sleep(0.2)
+    for _ in range(2):
+        before = [e for e in run.events() if isinstance(e, FocusChanged)]
+        client.step(run)
+        until(lambda: job.phase == "paused", seconds=60)
+        time.sleep(0.2)
+        after = [e for e in run.events() if isinstance(e, FocusChanged)]
+        assert len(after) == len(before) + 1
+    client.go_on(run)
+    until(lambda: job.over, seconds=60)
+    assert run.summary["status"] == "finished"
+    client.close()
+
+
+def test_a_restarted_worker_goes_on_with_the_run(home):
+    client = WorkerClient()
+    until(lambda: client.ready, seconds=60)
+    config = make_config(model="attn-2l", task="induction", threshold=0.01, examples=5)
+    run = store.create(config)
+    job = client.run(run, Pace(per_second=100.0))
+    until(lambda: sum(isinstance(e, EdgeTested) for e in run.events()) > 5, seconds=60)
+    first = client.pid
+    client.restart(run)
+    until(lambda: client.pid not in (None, first), seconds=60)
+    until(lambda: job.over, seconds=60)
+    assert job.phase == "done"
+    assert run.summary["status"] == "finished"
+    assert any(isinstance(e, RunResumed) for e in run.events())
+    client.close()
 
 
 def test_a_paused_run_can_be_stopped(desk):

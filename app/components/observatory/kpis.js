@@ -46,7 +46,8 @@ function speed({ log, view, running, summary, whole }) {
   const value = rate ? `${count(rate)} <small>tests/s</small>` : "–";
   let below = `after ${duration(view.t)}`;
   if (running && view.step >= log.decided) {
-    below = tested > 8 ? `about ${duration(timeLeft(view, log.header.edges))} left` : "measuring";
+    const left = Math.max(timeLeft(view, log.header.edges), 1); // "about under 1 s" is no English
+    below = tested > 8 ? `about ${duration(left)} left` : "measuring";
   } else if (whole && summary) {
     below = `took ${duration(summary.wall_s)}`;
   }
