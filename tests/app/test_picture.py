@@ -215,7 +215,7 @@ def test_nothing_kept_says_which_threshold_to_try_and_runs_it(server, open_page)
     # The strip of the run shown before stays until the new one's first look.
     wait_for(page, f"document.querySelector('.strip').innerText.includes('τ {value:g}')")
     wait_for(page, "Number(document.querySelector('.obs').dataset.decided) > 0")
-    assert page.locator(".st-key-tau input").input_value() == f"{value:g}"
+    wait_for(page, f"document.querySelector('.st-key-tau input').value === '{value:g}'")
     page.locator(".st-key-do-stop button").click()
     page.wait_for_selector(".strip[data-kind=stopped]")
 
