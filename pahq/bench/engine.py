@@ -11,7 +11,6 @@ from pahq.bench.measure import in_own_process
 from pahq.bench.planted import moved, plant
 from pahq.bench.results import record, say
 from pahq.models.locate import find_directory
-from pahq.runs.environment import available_cores
 from pahq.tasks.source import read_task
 from pahq.tokenizer import Tokenizer
 
@@ -69,7 +68,6 @@ def at_size(
         )
     return record(
         "engine-at-size" if model is None else f"engine-{Path(model).name}",
-        threads=available_cores(),
         command="pahq bench engine" + (f" --model {model}" if model else ""),
         model={"planted": SMALL, "noise": NOISE} if planted else {"directory": Path(target).name},
         metric="kl",
@@ -92,9 +90,7 @@ def shipped(threshold: float = 0.01) -> dict[str, Any]:
                 {"model": model, "task": task, **fast, "bridge_seconds": bridge["seconds"],
                  "ratio": bridge["seconds"] / fast["seconds"], "same_circuit": same}
             )  # fmt: skip
-    return record(
-        "engine-shipped", threads=available_cores(), command="pahq bench engine", searches=rows
-    )
+    return record("engine-shipped", command="pahq bench engine", searches=rows)
 
 
 def _task_file(folder: Path, source: Path) -> str:

@@ -16,7 +16,6 @@ from pahq.discovery.events import EdgeTested
 from pahq.engine.fast import FastEvaluator
 from pahq.engine.reference import ReferenceEvaluator
 from pahq.runs.config import make_config
-from pahq.runs.environment import available_cores
 from pahq.runs.pipeline import Session
 from pahq.runs.prepare import Prepared
 
@@ -44,7 +43,7 @@ def identical(
                     say(" ".join(f"{key}={value}" for key, value in row.items()))
                     rows.append(row)
     return record(
-        "engine-identical", threads=available_cores(), command="pahq bench identical",
+        "engine-identical", command="pahq bench identical",
         pairs=pairs, rows=rows,
     )  # fmt: skip
 

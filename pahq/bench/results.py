@@ -9,14 +9,12 @@ from typing import Any
 import torch
 
 from pahq.errors import UsageError
-from pahq.runs.environment import environment
-
-FOLDER = Path("benchmarks") / "results"
+from pahq.runs.environment import available_cores, environment
 
 
-def record(name: str, *, threads: int, command: str, **found: Any) -> dict[str, Any]:
+def record(name: str, *, command: str, **found: Any) -> dict[str, Any]:
     """Return a measurement with the machine, the versions, the commit and the command."""
-    torch.set_num_threads(threads)
+    torch.set_num_threads(available_cores())  # as in each measurement
     return {
         "name": name,
         "date": date.today().isoformat(),

@@ -185,7 +185,7 @@ def _some(names: Collection[str]) -> str:
 def _file_of(path: Path, tensor: str) -> str:
     for file in sorted(path.glob("*.safetensors")):
         with safe_open(file, framework="numpy") as weights:
-            if tensor in weights.keys():  # noqa: SIM118 - it is no mapping
+            if tensor in set(weights.keys()):
                 return file.name
     return "the file"
 

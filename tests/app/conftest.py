@@ -54,24 +54,23 @@ class FakeWorker:
         return Job(2, {"do": "check"}, "done", result=self.answer)
 
     def stop(self, folder):
-        self.asked.append(("stop", folder.id))
-        self.jobs[folder.id].phase = "stopping"
+        self._control("stop", folder, "stopping")
 
     def pause(self, folder):
-        self.asked.append(("pause", folder.id))
-        self.jobs[folder.id].phase = "paused"
+        self._control("pause", folder, "paused")
 
     def go_on(self, folder):
-        self.asked.append(("go_on", folder.id))
-        self.jobs[folder.id].phase = "running"
+        self._control("go_on", folder, "running")
 
     def step(self, folder):
-        self.asked.append(("step", folder.id))
-        self.jobs[folder.id].phase = "running"
+        self._control("step", folder, "running")
 
     def restart(self, folder):
-        self.asked.append(("restart", folder.id))
-        self.jobs[folder.id].phase = "queued"
+        self._control("restart", folder, "queued")
+
+    def _control(self, what, folder, phase):
+        self.asked.append((what, folder.id))
+        self.jobs[folder.id].phase = phase
 
     def job_of(self, folder):
         return self.jobs.get(folder.id)

@@ -148,13 +148,18 @@ def test_pause_holds_and_continue_goes_on(desk):
     desk.ask(4, "stop", folder="/runs/a")
 
 
-def test_a_step_goes_on_to_the_next_node(home):
-    """With the real session: one node under test after the other."""
+def searching(**pace):
+    """Return a client of a real worker, a run that it works on, and its job."""
     client = WorkerClient()
     until(lambda: client.ready, seconds=60)
     config = make_config(model="attn-2l", task="induction", threshold=0.01, examples=5)
     run = store.create(config)
-    job = client.run(run, Pace(per_second=200.0))
+    return client, run, client.run(run, Pace(**pace))
+
+
+def test_a_step_goes_on_to_the_next_node(home):
+    """With the real session: one node under test after the other."""
+    client, run, job = searching(per_second=200.0)
     until(lambda: any(isinstance(e, EdgeTested) for e in run.events()), seconds=60)
     client.pause(run)
     time.sleep(0.2)
@@ -172,11 +177,7 @@ def test_a_step_goes_on_to_the_next_node(home):
 
 
 def test_a_restarted_worker_goes_on_with_the_run(home):
-    client = WorkerClient()
-    until(lambda: client.ready, seconds=60)
-    config = make_config(model="attn-2l", task="induction", threshold=0.01, examples=5)
-    run = store.create(config)
-    job = client.run(run, Pace(per_second=100.0))
+    client, run, job = searching(per_second=100.0)
     until(lambda: sum(isinstance(e, EdgeTested) for e in run.events()) > 5, seconds=60)
     first = client.pid
     client.restart(run)
