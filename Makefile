@@ -8,7 +8,7 @@ app: .venv/.app
 	$(BIN)/streamlit run app/main.py
 
 test: .venv/.test
-	$(BIN)/python -m pytest
+	PATH="$(CURDIR)/$(BIN):$$PATH" scripts/test
 
 check: .venv/.test
 	PATH="$(CURDIR)/$(BIN):$$PATH" scripts/check

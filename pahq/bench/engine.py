@@ -1,6 +1,5 @@
 """``pahq bench engine``: what a search costs, against one full forward per edge."""
 
-import json
 import statistics
 import tempfile
 from collections.abc import Sequence
@@ -8,16 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from pahq.bench.measure import in_own_process
-from pahq.bench.planted import moved, plant
+from pahq.bench.planted import moved
+from pahq.bench.prompts import NOISE, SMALL, make_planted
 from pahq.bench.results import record, say
-from pahq.models.locate import find_directory
-from pahq.tasks.source import read_task
-from pahq.tokenizer import Tokenizer
 
-SMALL = "tiny-gpt"  # the model whose circuit is planted
-NOISE = 0.003
 PAIRS = 50
-LEADING = 0  # token put before each prompt, for 16 tokens; the small model does not mind it
 BRIDGE_SAMPLES = 7
 SHIPPED = {
     "tiny-gpt": ("ioi", "greater-than", "docstring", "induction", "pronoun"),
@@ -45,11 +39,8 @@ def at_size(
         target, prompts = model, task or "ioi"
         if target is None:
             say("making a model of GPT-2 small's shape")
-            source = find_directory(SMALL)
-            assert source is not None
-            target = str(Path(folder) / "planted")
-            planted = plant(source, Path(target), noise=NOISE)
-            prompts = _task_file(Path(folder), source)
+            made = make_planted(Path(folder), pairs=PAIRS)
+            target, prompts, planted = made.model, made.task, made.places
         config = {"model": target, "task": prompts, "examples": PAIRS}
         searches = []
         for threshold in thresholds:
@@ -91,26 +82,6 @@ def shipped(threshold: float = 0.01) -> dict[str, Any]:
                  "ratio": bridge["seconds"] / fast["seconds"], "same_circuit": same}
             )  # fmt: skip
     return record("engine-shipped", command="pahq bench engine", searches=rows)
-
-
-def _task_file(folder: Path, source: Path) -> str:
-    """Write the small model's IOI prompts, each with one token before it, as token ids."""
-    tokenizer = Tokenizer.from_directory(source)
-    assert tokenizer is not None
-    pairs = read_task("ioi", count=PAIRS, seed=0, tokenizer=tokenizer, vocabulary=1 << 30,
-                      context=1 << 30)  # fmt: skip
-    prompts = [
-        {
-            "clean": [LEADING, *pair.clean],
-            "corrupt": [LEADING, *pair.corrupt],
-            "answers": list(pair.targets[0].answers),
-            "wrong_answers": list(pair.targets[0].wrong),
-        }
-        for pair in pairs
-    ]
-    path = folder / "ioi-16-tokens.json"
-    path.write_text(json.dumps({"prompts": prompts}), encoding="utf-8")
-    return str(path)
 
 
 def _found_again(

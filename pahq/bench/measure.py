@@ -14,6 +14,7 @@ from pahq.discovery.acdc import Rule, acdc
 from pahq.discovery.events import EdgeTested
 from pahq.engine.bridge import BridgeEvaluator
 from pahq.engine.fast import FastEvaluator
+from pahq.engine.propagate import Shortcuts
 from pahq.errors import SearchFailed
 from pahq.graph.nodes import Receiver
 from pahq.precision.policy import RECIPES
@@ -45,19 +46,24 @@ def in_own_process(**settings: Any) -> dict[str, Any]:
     return json.loads(done.stdout)
 
 
-def search(config: dict[str, Any], *, bridge_samples: int) -> dict[str, Any]:
+def search(
+    config: dict[str, Any], *, bridge_samples: int, shortcuts: dict[str, bool] | None = None
+) -> dict[str, Any]:
     """Measure a whole search of the fast engine, then the bridge's tests in the same process."""
     session, baseline, memory = _begin()
     prepared = session.prepare(make_config(**config))
     rule = Rule(threshold=prepared.config.threshold, batch_size=prepared.config.batch_size or 1)
     started = time.perf_counter()
-    evaluator = prepared.evaluator()
+    evaluator = FastEvaluator(
+        prepared.problem(prepared.policy),
+        prepared.model.weights,
+        shortcuts=Shortcuts(**(shortcuts or {})),
+    )
     opened = time.perf_counter()
     events = list(acdc(prepared.graph, evaluator, rule))
     seconds = time.perf_counter() - opened
     peak = memory.peak
     decisions = [event for event in events if isinstance(event, EdgeTested)]
-    assert isinstance(evaluator, FastEvaluator)
     found = {
         "threshold": prepared.config.threshold,
         "batch_size": rule.batch_size,

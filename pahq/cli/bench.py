@@ -1,4 +1,4 @@
-"""``pahq bench engine identical report``: what pahq costs on this machine, and the docs' tables."""
+"""``pahq bench``: what pahq costs on this machine, and the docs' tables."""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,9 +14,8 @@ THRESHOLDS = [0.01, 0.0001]
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
     group = typer.Typer(help="Measure what pahq costs on this machine.", no_args_is_help=True)
-    group.command()(engine)
-    group.command()(identical)
-    group.command()(report)
+    for command in (engine, shortcuts, scaling, identical, report):
+        group.command()(command)
     app.add_typer(group, name="bench")
 
 
@@ -39,6 +38,22 @@ def engine(
         made.append(shipped())
     for result in made:
         print(write(result, to))
+
+
+def shortcuts(to: To = RESULTS) -> None:
+    """Search without each of the fast engine's shortcuts, to see what it gains."""
+    from pahq.bench.results import write
+    from pahq.bench.shortcuts import shortcuts as measured
+
+    print(write(measured(), to))
+
+
+def scaling(to: To = RESULTS) -> None:
+    """Time searches with more layers, heads, prompts, tokens and edges kept."""
+    from pahq.bench.results import write
+    from pahq.bench.scaling import scaling as measured
+
+    print(write(measured(), to))
 
 
 def identical(to: To = RESULTS) -> None:

@@ -30,11 +30,11 @@ def check_policy(policy: Policy, graph: Graph) -> None:
     Raises:
         UsageError: naming the formats.
     """
-    formats = policy.formats_used(graph)
-    if formats != ["fp32"]:
+    if policy.rounds(graph):
         raise UsageError(
             f"The bridge engine cannot run the policy '{policy.name}'.",
-            why=f"it runs the original model, in FP32; the policy uses {', '.join(formats)}",
+            why=f"it runs the original model, in FP32; the policy uses "
+            f"{', '.join(policy.formats_used(graph))}",
             fix="use --policy fp32, or --engine fast",
         )
 

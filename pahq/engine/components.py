@@ -84,6 +84,19 @@ def attention_pattern(
     return scores.masked_fill(future, -torch.inf).softmax(dim=-1)
 
 
+def mixed_values(
+    q: Float[Tensor, "*batch query_pos d_head"],
+    k: Float[Tensor, "*batch key_pos d_head"],
+    v: Float[Tensor, "*batch key_pos d_head"],
+    scale: float,
+    fmt: NumberFormat,
+    *,
+    places: Int[Tensor, " query_pos"] | None = None,
+) -> Float[Tensor, "*batch query_pos d_head"]:
+    """Return a head's pattern-weighted values as ``fmt`` stores them: the input of W_O."""
+    return round_trip(attention_pattern(q, k, scale, places=places) @ v, fmt)
+
+
 def head_output(
     mixed: Float[Tensor, "*batch d_head"], head: HeadWeights, fmt: NumberFormat, multiply: Products
 ) -> Float[Tensor, "*batch d_model"]:

@@ -55,7 +55,6 @@ class FastEvaluator:
         self.background = Plan(problem.policy.background(problem.graph))
         self.plan = self.background
         self.evaluations = 0
-        self._order = {sender.name: i for i, sender in enumerate(problem.graph.senders)}
         with torch.inference_mode():
             self._parts = [_Part(self, batch) for batch in problem.batches]
 
@@ -81,8 +80,7 @@ class FastEvaluator:
     @torch.inference_mode()
     def commit(self, receiver: Receiver, senders: Sequence[Sender]) -> None:
         """Cut these edges for good."""
-        names = [sender.name for sender in self.problem.graph.senders_to(receiver)]
-        before = sorted(names, key=self._order.__getitem__)
+        before = self.problem.graph.names_before(receiver)
         cut = frozenset(sender.name for sender in senders)
         for part in self._parts:
             part.commit(receiver, before, cut)
@@ -141,9 +139,8 @@ class _Part:
             return self._read_out(final.flatten(0, 1), rows, plan).view(len(cut_sets), -1).sum(-1)
         self.flow.open(name)
         fmt = plan[name]
-        raised = fmt.name != self.reading.plan[name].name
         # A raised focus differs from what stands at every place, not only after the first change.
-        first = 0 if raised else self.flow.first_difference
+        first = 0 if self.reading.raised(name, fmt) else self.flow.first_difference
         reads = self.flow.alternatives(receiver, cut_sets, first=first)
         rows = self._all_rows(len(cut_sets))
         head, repeats = self._focus(receiver, plan, first)
@@ -180,11 +177,16 @@ class _Part:
             first, fmt = flow.first_difference, self.reading.plan[name]
             at = self.reading.receiver_places(receiver.name, first)
             reads = self.reading.now(receiver.name, at)
-            head = flow.heads.get(name)
-            output = flow.output(receiver, reads, None, fmt=fmt, first=first, standing=head)
+            output = flow.output(
+                receiver,
+                reads,
+                None,
+                fmt=fmt,
+                first=first,
+                standing=flow.heads.get(name),
+                keep=True,
+            )
             changed = {name: flow.change(name, output, None, fmt=fmt, first=first)}
-            if head is not None:
-                flow.keep_head(name, receiver.kind.value, reads, fmt, first)
             flow.follow(changed, None, first=first, keep=True)
         self._focused = None
 
@@ -198,7 +200,7 @@ class _Part:
         fmt = plan[name]
         key = (receiver.name, fmt.name)
         if self._focused is None or self._focused[0] != key:
-            raised = fmt.name != self.reading.plan[name].name
+            raised = self.reading.raised(name, fmt)
             head = self.flow.head_values(name, fmt) if raised else self.flow.heads[name]
             saturates = receiver.kind in (ReceiverKind.QUERY, ReceiverKind.KEY)
             repeats = None

@@ -16,7 +16,7 @@ from pahq.engine.reading import Change, Reading, Rows, level_of, of_rows
 from pahq.graph.build import Graph
 from pahq.graph.nodes import Receiver
 from pahq.precision.formats import NumberFormat
-from pahq.precision.quantize import round_trip
+from pahq.precision.product import product
 
 KINDS = ("q", "k", "v")
 Walked = tuple[frozenset[str], Tensor]  # a set of cut senders, and what is read under it
@@ -93,7 +93,7 @@ class Propagation:
         for kind in KINDS:
             at = self.reading.places[name] if kind == "q" else self.reading.key_places(name)
             reads = self.reading.now(f"{name}<{kind}>", at)
-            found[kind] = self._projected(name, kind, reads, fmt)
+            found[kind] = self.reading.projected(name, kind, reads, fmt)
         return Head(**found)
 
     def alternatives(
@@ -139,6 +139,7 @@ class Propagation:
         fmt: NumberFormat,
         first: int,
         standing: Head | None,
+        keep: bool = False,
     ) -> Float[Tensor, "case out_place width"]:
         """Return what the receiver's component makes of ``reads``; of a head, the input of W_O.
 
@@ -149,12 +150,17 @@ class Propagation:
             fmt: the component's format (the focus may be raised).
             first: place from which anything changes.
             standing: the head's q, k and v in that format; None for an MLP.
+            keep: make the new one (of every prompt once) stand from now on.
         """
         name = receiver.component
         if standing is None:
-            return self._mlp(name, reads, fmt)
-        value = self._projected(name, receiver.kind.value, reads, fmt)
-        return self.mixed(name, standing, {receiver.kind.value: value}, rows, fmt, first)
+            return self.reading.mlp(name, reads, fmt)
+        value = self.reading.projected(name, receiver.kind.value, reads, fmt)
+        new = {receiver.kind.value: value}
+        output = self.mixed(name, standing, new, rows, fmt, first)
+        if keep:
+            self._keep(name, new, first)
+        return output
 
     def change(
         self, name: str, output: Tensor, rows: Rows, *, fmt: NumberFormat, first: int
@@ -164,12 +170,12 @@ class Propagation:
         carried = self.reading.take(self.reading.carried.written[name], at[at >= first])
         if name.startswith("m"):
             return Change(output - of_rows(carried, rows), narrow=False)
-        if fmt.name == self.reading.plan[name].name:
+        if not self.reading.raised(name, fmt):
             return Change(output - of_rows(carried, rows), narrow=True)
         # The focus is raised: what it writes goes through another W_O than what is carried.
         head, _ = self.reading.head(name)
-        written = output @ self.reading.multiply.rounded(head.out, fmt)
-        low = carried @ self.reading.out_weight(name)
+        written = product(output, self.reading.multiply.rounded(head.out, fmt))
+        low = product(carried, self.reading.out_weight(name))
         return Change(written - of_rows(low, rows), narrow=False)
 
     # --- what follows -----------------------------------------------------------------------
@@ -194,9 +200,11 @@ class Propagation:
                 continue
             fmt = self.reading.plan[name]
             if name.startswith("m"):
-                output = self._mlp(name, new["m"], fmt)
+                output = self.reading.mlp(name, new["m"], fmt)
             else:
-                values = {kind: self._projected(name, kind, x, fmt) for kind, x in new.items()}
+                values = {
+                    kind: self.reading.projected(name, kind, x, fmt) for kind, x in new.items()
+                }
                 output = self.mixed(name, self.heads[name], values, rows, fmt, first)
                 if keep:
                     self._keep(name, values, first)
@@ -237,12 +245,7 @@ class Propagation:
         q = new["q"] if "q" in new else of_rows(standing.q[:, moved], rows)
         k = _spliced(standing.k, new.get("k"), keys, rows)
         v = _spliced(standing.v, new.get("v"), keys, rows)
-        pattern = components.attention_pattern(q, k, head.score_scale, places=at[moved])
-        return round_trip(pattern @ v, fmt)
-
-    def keep_head(self, name: str, kind: str, reads: Tensor, fmt: NumberFormat, first: int) -> None:
-        """Make what a head's receiver reads (in every prompt once) stand."""
-        self._keep(name, {kind: self._projected(name, kind, reads, fmt)}, first)
+        return components.mixed_values(q, k, v, head.score_scale, fmt, places=at[moved])
 
     # --- inside -----------------------------------------------------------------------------
 
@@ -272,21 +275,11 @@ class Propagation:
             for kind, receiver in wanted.items()
         }
 
-    def _projected(self, name: str, kind: str, reads: Tensor, fmt: NumberFormat) -> Tensor:
-        head, norm = self.reading.head(name)
-        x = components.normalise(reads, norm)
-        return components.PROJECTIONS[kind](x, head, fmt, self.reading.multiply)
-
     def _keep(self, name: str, new: dict[str, Tensor], first: int) -> None:
         standing = self.heads[name]
         for kind, value in new.items():
             at = self.reading.places[name] if kind == "q" else self.reading.key_places(name)
             getattr(standing, kind)[:, at >= first] = value
-
-    def _mlp(self, name: str, reads: Tensor, fmt: NumberFormat) -> Tensor:
-        mlp = self.reading.model.blocks[int(name[1:])].mlp
-        assert mlp is not None
-        return components.mlp_output(reads, mlp, fmt, self.reading.multiply)
 
 
 def _nearest(known: Sequence[Walked], wanted: frozenset[str]) -> Walked:

@@ -11,9 +11,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from pahq.engine import components
 from pahq.engine.standing import Narrow, Stream, Trace
 from pahq.graph.nodes import Receiver
 from pahq.models.weights import HeadWeights, ModelWeights, Norm
+from pahq.precision.formats import NumberFormat
 from pahq.precision.matmul import Products
 from pahq.precision.policy import Plan
 from pahq.precision.product import product
@@ -166,6 +168,24 @@ class Reading:
         if int(at[-1]) - start + 1 == count:  # without a gap: no copy
             return x[:, start : start + count]
         return x.index_select(1, at)
+
+    def projected(
+        self, head: str, kind: str, reads: AtPlaces, fmt: NumberFormat
+    ) -> Float[Tensor, "case place d_head"]:
+        """Return a head's queries, keys or values of what it reads."""
+        weights, norm = self.head(head)
+        x = components.normalise(reads, norm)
+        return components.PROJECTIONS[kind](x, weights, fmt, self.multiply)
+
+    def mlp(self, name: str, reads: AtPlaces, fmt: NumberFormat) -> AtPlaces:
+        """Return what an MLP makes of what it reads."""
+        weights = self.model.blocks[int(name[1:])].mlp
+        assert weights is not None
+        return components.mlp_output(reads, weights, fmt, self.multiply)
+
+    def raised(self, component: str, fmt: NumberFormat) -> bool:
+        """Return whether ``fmt`` is not the component's own: it is in focus and protected."""
+        return fmt.name != self.plan[component].name
 
     def _standing_sum(self, senders: list[str], at: Places) -> AtPlaces:
         heads = [(n, self.take(self.difference[n], at)) for n in senders if n.startswith("a")]

@@ -15,7 +15,7 @@ from pahq.engine import components
 from pahq.models.weights import Block, ModelWeights
 from pahq.precision.matmul import Products
 from pahq.precision.policy import Plan
-from pahq.precision.quantize import round_trip
+from pahq.precision.product import product
 
 Stream = Float[Tensor, "batch pos d_model"]
 Narrow = Float[Tensor, "batch pos width"]  # d_head for heads, d_model for MLPs and input
@@ -67,9 +67,9 @@ def _heads(
         q = components.query(x, head, fmt, multiply)
         k = components.key(x, head, fmt, multiply)
         v = components.value(x, head, fmt, multiply)
-        mixed = round_trip(components.attention_pattern(q, k, head.score_scale) @ v, fmt)
+        mixed = components.mixed_values(q, k, v, head.score_scale, fmt)
         found.written[name] = mixed
-        total = total + mixed @ multiply.rounded(head.out, fmt)
+        total = total + product(mixed, multiply.rounded(head.out, fmt))
     return total
 
 

@@ -12,7 +12,6 @@ from pahq.engine import components
 from pahq.engine.problem import Cuts
 from pahq.engine.reading import Reading
 from pahq.graph.build import Graph
-from pahq.precision.quantize import round_trip
 
 
 def final_residual(
@@ -27,11 +26,9 @@ def final_residual(
     """
     if not any(cuts.values()):
         return reading.now("logits", reading.targets)
-    order = {sender.name: i for i, sender in enumerate(graph.senders)}
     for receiver in graph.receivers:
-        senders = sorted((s.name for s in graph.senders_to(receiver)), key=order.__getitem__)
         cut = cuts.get(receiver.name, frozenset())
-        reading.kept[receiver.name] = [name for name in senders if name not in cut]
+        reading.kept[receiver.name] = [n for n in graph.names_before(receiver) if n not in cut]
     for name in _reaching(reading, graph):
         reading.difference[name] = _output(reading, name) - reading.carried.written[name]
     return reading.now("logits", reading.targets)
@@ -51,16 +48,12 @@ def _reaching(reading: Reading, graph: Graph) -> list[str]:
 
 def _output(reading: Reading, name: str) -> Float[Tensor, "batch pos width"]:
     """Return what a component writes; of a head, its rounded input of W_O."""
-    fmt, multiply = reading.plan[name], reading.multiply
+    fmt = reading.plan[name]
     everywhere = torch.arange(reading.length, device=reading.targets.device)
     if name.startswith("m"):
-        mlp = reading.model.blocks[int(name[1:])].mlp
-        assert mlp is not None
-        return components.mlp_output(reading.now(name, everywhere), mlp, fmt, multiply)
-    head, norm = reading.head(name)
-    reads = {kind: reading.now(f"{name}<{kind}>", everywhere) for kind in components.PROJECTIONS}
+        return reading.mlp(name, reading.now(name, everywhere), fmt)
     q, k, v = (
-        components.PROJECTIONS[kind](components.normalise(x, norm), head, fmt, multiply)
-        for kind, x in reads.items()
+        reading.projected(name, kind, reading.now(f"{name}<{kind}>", everywhere), fmt)
+        for kind in components.PROJECTIONS
     )
-    return round_trip(components.attention_pattern(q, k, head.score_scale) @ v, fmt)
+    return components.mixed_values(q, k, v, reading.head(name)[0].score_scale, fmt)

@@ -82,6 +82,11 @@ class Graph:
             found += self._heads(layer)
         return (*found, INPUT)
 
+    def names_before(self, receiver: Receiver) -> list[str]:
+        """Return the names of the senders before ``receiver``, in forward order."""
+        before = {sender.name for sender in self.senders_to(receiver)}
+        return [sender.name for sender in self.senders if sender.name in before]
+
     def edges(self) -> Iterator[Edge]:
         """Yield every edge in visit order."""
         for receiver in self.receivers:

@@ -69,6 +69,10 @@ class Policy:
         used = set(self.background(graph).values()) | ({self.focus} if self.focus else set())
         return [entry.name for entry in catalog.FORMATS if entry.name in used]
 
+    def rounds(self, graph: Graph) -> bool:
+        """Return whether anything computes in another format than FP32."""
+        return self.formats_used(graph) != ["fp32"]
+
     def as_dict(self) -> dict[str, Any]:
         """Return the recipe in the form of a policy file."""
         return {**asdict(self), "raises": list(self.raises)}

@@ -84,9 +84,13 @@ class Prepared:
         full = self.measurer(RECIPES["fp32"])
         score, unpatched = full.task_score(), full.damage(NOTHING_CUT)
         floor = floor_kl = 0.0
-        if self.policy.formats_used(self.graph) != ["fp32"]:
-            floor = abs(self.measurer(self.policy).damage(NOTHING_CUT) - unpatched)
-            floor_kl = self.measurer(self.policy, metric=kl).damage(NOTHING_CUT)
+        if self.policy.rounds(self.graph):
+            low = self.measurer(self.policy)
+            damage = low.damage(NOTHING_CUT)
+            floor = abs(damage - unpatched)
+            if low.problem.metric is not kl:
+                damage = self.measurer(self.policy, metric=kl).damage(NOTHING_CUT)
+            floor_kl = damage
         return Baseline(floor, floor_kl, None if math.isnan(score) else score)
 
     def under(self, config: RunConfig) -> "Prepared":
@@ -119,13 +123,7 @@ class Prepared:
 
     def evaluator(self) -> SearchEvaluator:
         """Return the evaluator of the engine that was asked for."""
-        return self._evaluator(self.problem(self.policy))
-
-    def _evaluator(self, problem: Problem) -> SearchEvaluator:
-        if self.config.engine == "bridge":  # our own forward may not hold for such a model
-            return BridgeEvaluator(problem, self.model.bridge)
-        engine = FastEvaluator if self.config.engine == "fast" else ReferenceEvaluator
-        return engine(problem, self.model.weights)
+        return self.measurer(self.policy)
 
     def measurer(
         self,
@@ -144,7 +142,10 @@ class Prepared:
         problem = self.problem(policy, prompts)
         if metric is not None:
             problem = replace(problem, metric=metric)
-        return self._evaluator(problem)
+        if self.config.engine == "bridge":  # our own forward may not hold for such a model
+            return BridgeEvaluator(problem, self.model.bridge)
+        engine = FastEvaluator if self.config.engine == "fast" else ReferenceEvaluator
+        return engine(problem, self.model.weights)
 
     def held_out(self) -> tuple[PromptBatch, ...] | None:
         """Return prompts of the same task that no search has seen; None for a task file."""

@@ -52,7 +52,7 @@ def measure(
     cuts = cuts_of(graph, circuit.kept)
     full = prepared.measurer(RECIPES["fp32"])
     damage = damage_under_policy = full.damage(cuts)
-    if policy.formats_used(graph) != ["fp32"]:
+    if policy.rounds(graph):
         damage_under_policy = prepared.measurer(policy).damage(cuts)
     nothing, everything = full.damage(everything_cut(graph)), full.damage(NOTHING_CUT)
     gap = nothing - everything

@@ -141,11 +141,10 @@ def _check(
     tolerance: float,
 ) -> Checked:
     event = decisions[number]
-    _, receiver = event.edge.split("->")
+    sender, receiver = event.edge.split("->")
     evaluator.focus(receiver.partition("<")[0])
     before = _cuts(decisions[:number])
-    alone = EdgeTested(number, event.edge, 0.0, kept=False, damage=0.0)
-    after = _cuts([*decisions[:number], alone])
+    after = {**before, receiver: before.get(receiver, frozenset()) | {sender}}
     base = evaluator.damage(before)
     effect = evaluator.damage(after) - base
     allowed = _allowed(tolerance, base)

@@ -1,0 +1,49 @@
+"""``pahq bench shortcuts``: what each exact shortcut gains, by searching without it."""
+
+import tempfile
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from pahq.bench.measure import in_own_process
+from pahq.bench.prompts import make_planted
+from pahq.bench.results import record, say
+from pahq.engine.propagate import Shortcuts
+
+PAIRS_AT_SIZE = 10  # a search without shortcut b takes long
+
+
+def shortcuts(threshold: float = 0.01) -> dict[str, Any]:
+    """Search tiny-gpt and a model of GPT-2 small's shape, each time with one shortcut off."""
+    with tempfile.TemporaryDirectory() as folder:
+        made = make_planted(Path(folder), pairs=PAIRS_AT_SIZE)
+        searched = {
+            "tiny-gpt, ioi": {"model": "tiny-gpt", "task": "ioi", "examples": 50},
+            "GPT-2 small's shape": {"model": made.model, "task": made.task},
+        }
+        rows = [
+            row
+            for name, config in searched.items()
+            for row in _without_each(name, {**config, "threshold": threshold})
+        ]
+    return record("engine-shortcuts", command="pahq bench shortcuts", rows=rows)
+
+
+def _without_each(name: str, config: dict[str, Any]) -> list[dict[str, Any]]:
+    rows, kept = [], None
+    for switched_off in (None, *(field.name for field in fields(Shortcuts))):
+        say(f"searching {name} without {switched_off or 'nothing'}")
+        settings = {switched_off: False} if switched_off else {}
+        # The first search of a process pays for allocations that later ones find made.
+        found = min(
+            (
+                in_own_process(what="search", config=config, bridge_samples=0, shortcuts=settings)
+                for _ in range(2)
+            ),
+            key=lambda one: one["seconds"],
+        )
+        circuit = found.pop("kept")
+        kept = kept or circuit
+        rows.append({"searched": name, "without": switched_off, "same_circuit": circuit == kept,
+                     **found})  # fmt: skip
+    return rows
