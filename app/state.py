@@ -6,6 +6,7 @@ Only this module and form.py touch session state and the URL.
 import gc
 import os
 import re
+from dataclasses import replace
 from typing import Any
 
 import psutil
@@ -106,7 +107,10 @@ def refused() -> dict[str, str] | None:
 
 
 def act(what: str) -> None:
-    """Do what was pressed in the strip: ``compute resume pause continue step stop restart``."""
+    """Do what was pressed in the strip.
+
+    One of ``compute resume pause continue step stop restart dismiss``.
+    """
     run, client = shown(), worker()
     if run is None:
         return
@@ -114,7 +118,10 @@ def act(what: str) -> None:
         start()
     elif what == "resume":
         client.run(run, form.pace())
-        st.session_state.pop("tail", None)
+        for name in ("tail", "dismissed"):
+            st.session_state.pop(name, None)
+    elif what == "dismiss":
+        st.session_state["dismissed"] = run.id
     else:
         {
             "pause": client.pause,
@@ -161,9 +168,11 @@ def status(run: RunFolder | None, tail: Tail | None) -> Status:
         return Status("empty", "Nothing to show yet", "Press Run to find a circuit.")
     ahead = [j.request["folder"] for j in worker().unfinished()]
     place = ahead.index(str(run.path)) if str(run.path) in ahead else 0
-    return status_of(
+    found = status_of(
         tail.feed, state=run.state, job=job(run), ahead=place, recording=is_recording(run)
     )
+    read = found.error and not found.live and st.session_state.get("dismissed") == run.id
+    return replace(found, error=None) if read else found
 
 
 def memory(run: RunFolder) -> int | None:

@@ -19,7 +19,7 @@ def strip(status: Status, settings: str, log: str, *, on_press: Callable[[str], 
             f"<span>{escape(settings)}</span><em>{escape(status.detail)}</em></div>",
             width="stretch",
         )
-        for name, label, icon in _buttons(status.kind):
+        for name, label, icon in _buttons(status):
             st.button(
                 label,
                 key=f"do-{name}",
@@ -35,7 +35,8 @@ def strip(status: Status, settings: str, log: str, *, on_press: Callable[[str], 
                 st.code(log, language=None, wrap_lines=True)
 
 
-def _buttons(kind: str) -> list[tuple[str, str, str]]:
+def _buttons(status: Status) -> list[tuple[str, str, str]]:
+    kind = status.kind
     stop = ("stop", "Stop and keep", "stop")
     if kind == "running":
         return [("pause", "Pause", "pause"), stop]
@@ -49,7 +50,8 @@ def _buttons(kind: str) -> list[tuple[str, str, str]]:
     if kind == "recording":
         return [("compute", "Run it", "play_arrow")]
     if kind in ("stopped", "failed", "interrupted"):
-        return [("resume", "Resume", "resume")]
+        resume = ("resume", "Resume", "resume")
+        return [resume, ("dismiss", "Dismiss", "close")] if status.error else [resume]
     return []
 
 

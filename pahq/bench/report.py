@@ -1,6 +1,7 @@
 """``pahq bench report``: the tables of README and docs, written from the results files alone."""
 
 import re
+import statistics
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -94,10 +95,58 @@ def identical(results: Path) -> str:
     return _table(head, rows) + "\n\n" + _machine(found)
 
 
+WHAT = {
+    "kept_edges_only": "b: recompute only what kept edges reach",
+    "reuse": "c: of q, k and v only what changed",
+    "positions": "d: only where something reads, from the first changed token on",
+    "stream_vocabulary": "f: a log-sum-exp by blocks, never all logits",
+    "repeats": "g: a prompt whose head writes what it wrote is not followed again",
+    "walk": "h: sets of cut senders grow out of each other",
+}
+
+
+def shortcuts(results: Path) -> str:
+    """Return what a search costs without each shortcut."""
+    found = read("engine-shortcuts", results)
+    searched = list(dict.fromkeys(row["searched"] for row in found["rows"]))
+    by_switch = {(row["searched"], row["without"]): row for row in found["rows"]}
+    rows = []
+    for switched_off in (None, *WHAT):
+        cells = [WHAT[switched_off] if switched_off else "nothing"]
+        for name in searched:
+            row, whole = by_switch[name, switched_off], by_switch[name, None]
+            ratio = f" ({row['seconds'] / whole['seconds']:.2f}x)" if switched_off else ""
+            cells.append(f"{row['seconds']:.2f} s{ratio}")
+        rows.append(tuple(cells))
+    assert all(row["same_circuit"] for row in found["rows"])
+    return _table(("without", *searched), rows) + "\n\n" + _machine(found)
+
+
+def scaling(results: Path) -> str:
+    """Return how a search's cost grows with each of its sizes."""
+    found = read("engine-scaling", results)
+    rows = [
+        (
+            f"{row['varied']} {row['value']:g}",
+            f"{row['edges']:,}",
+            f"{row['edges_kept']:,}",
+            f"{row['tests']:,}",
+            f"{row['seconds']:.1f} s",
+            f"{1e3 * row['seconds'] / row['tests']:.1f} ms",
+            f"{1e3 * statistics.mean(row['bridge_seconds'].values()):,.0f} ms",
+        )
+        for row in found["rows"]
+    ]
+    head = ("varied", "edges", "kept", "tests", "search", "a test", "one full forward")
+    return _table(head, rows) + "\n\n" + _machine(found)
+
+
 TABLES: dict[str, Callable[[Path], str]] = {
     "engine-at-size": at_size,
     "engine-shipped": shipped,
     "engine-identical": identical,
+    "engine-shortcuts": shortcuts,
+    "engine-scaling": scaling,
 }
 
 

@@ -22,9 +22,9 @@ def add_to(app: typer.Typer) -> None:
         ("policies", catalog.POLICIES, "Precision policies: which component in which format."),
         ("methods", catalog.METHODS, "Methods of choosing edges."),
         ("metrics", catalog.METRICS, "Metrics: what counts as damage. Higher is worse."),
-        ("formats", catalog.FORMATS, "Number formats."),
     ):
         app.command(name, help=what)(_lister(entries))
+    app.command("formats")(list_formats)
     tasks = typer.Typer(
         cls=Commands, help="Tasks, and examples of their prompts.", no_args_is_help=False
     )
@@ -47,6 +47,38 @@ def _list_tasks(context: Any, as_json: AsJson = False) -> None:
 
 # typer looks for this annotation but hands over the class below it, which type checks refuse.
 _list_tasks.__annotations__["context"] = typer.Context
+
+
+def list_formats(as_json: AsJson = False) -> None:
+    """Number formats: which of them this machine multiplies in, and how much faster than FP32."""
+    import torch
+
+    from pahq.precision.formats import find_format
+    from pahq.precision.gain import gain
+    from pahq.precision.native import describe
+    from pahq.runs.environment import available_cores
+
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    torch.set_num_threads(available_cores())
+    found = []
+    for entry in catalog.FORMATS:
+        fmt = find_format(entry.name)
+        here = {
+            "device": device.type,
+            "here": describe(fmt, device.type),
+            "gain": gain(fmt, device),
+        }
+        found.append(entry.as_dict() | here)
+    if as_json:
+        print(json.dumps(found, indent=2, ensure_ascii=False))
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("name", "bits", f"on this {device.type}", "against FP32", "description"):
+        table.add_column(column, no_wrap=column != "description")
+    for row in found:
+        times = f"{row['gain']:.1f}x"
+        table.add_row(row["name"], str(row["bits"]), row["here"], times, row["description"])
+    Console().print(table)
 
 
 def show_task(

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from pahq.engine import components
 from pahq.engine.problem import Cuts, Problem
-from pahq.engine.propagate import Head, Propagation, Shortcuts
+from pahq.engine.propagate import Propagation, Shortcuts
 from pahq.engine.reading import Reading
 from pahq.engine.readout import Readout
 from pahq.engine.repeats import Repeats
@@ -127,7 +127,8 @@ class _Part:
         )
         first = _first_difference(batch) if problem.ablation == "corrupt" else 0
         self.flow = Propagation(self.reading, problem.graph, owner.shortcuts, first)
-        self._focused: tuple[tuple[str, str], Head, Repeats | None] | None = None
+        # What stands while the receiver tested last is in focus, and what its head wrote.
+        self._focused: tuple[tuple[str, str], Propagation, Repeats | None] | None = None
 
     def damages(self, receiver: Receiver, cut_sets: list[list[str]], plan: Plan) -> Tensor:
         """Return this batch's share of each alternative's damage, (alt,) float64."""
@@ -138,24 +139,23 @@ class _Part:
             self.followed += len(rows)
             return self._read_out(final.flatten(0, 1), rows, plan).view(len(cut_sets), -1).sum(-1)
         self.flow.open(name)
-        fmt = plan[name]
-        # A raised focus differs from what stands at every place, not only after the first change.
-        first = 0 if self.reading.raised(name, fmt) else self.flow.first_difference
+        fmt, first = plan[name], self.flow.first_difference
         reads = self.flow.alternatives(receiver, cut_sets, first=first)
         rows = self._all_rows(len(cut_sets))
-        head, repeats = self._focus(receiver, plan, first)
+        flow, repeats = self._focus(receiver, plan)
+        head = flow.heads.get(name)
         outputs = torch.cat(
             [
-                self.flow.output(receiver, part, which, fmt=fmt, first=first, standing=head)
+                flow.output(receiver, part, which, fmt=fmt, first=first, standing=head)
                 for part, which in self._portions(reads.flatten(0, 1), rows)
             ]
         )
         if repeats is None:
-            values = self._follow(name, outputs, rows, plan, first).view(len(cut_sets), -1)
+            values = self._follow(name, outputs, rows, plan).view(len(cut_sets), -1)
         else:
             values = repeats.damages(
                 outputs.unflatten(0, (len(cut_sets), -1)),
-                lambda wanted, seen: self._follow_some(name, wanted, seen, plan, first),
+                lambda wanted, seen: self._follow_some(name, wanted, seen, plan),
             )
         return values.sum(-1)
 
@@ -190,44 +190,42 @@ class _Part:
             flow.follow(changed, None, first=first, keep=True)
         self._focused = None
 
-    def _focus(
-        self, receiver: Receiver, plan: Plan, first: int
-    ) -> tuple[Head | None, Repeats | None]:
-        """Return what stands of the head under test in its format, and what it wrote before."""
-        if receiver.kind is ReceiverKind.MLP:
-            return None, None
+    def _focus(self, receiver: Receiver, plan: Plan) -> tuple[Propagation, Repeats | None]:
+        """Return what stands while a receiver is under test, and what its head wrote before."""
         name = receiver.component
         fmt = plan[name]
         key = (receiver.name, fmt.name)
         if self._focused is None or self._focused[0] != key:
-            raised = self.reading.raised(name, fmt)
-            head = self.flow.head_values(name, fmt) if raised else self.flow.heads[name]
+            flow = self.flow.lift(name, fmt) if self.reading.raised(name, fmt) else self.flow
             saturates = receiver.kind in (ReceiverKind.QUERY, ReceiverKind.KEY)
             repeats = None
             if saturates and self.shortcuts.repeats:
-                repeats = Repeats(self.flow.mixed(name, head, {}, None, fmt, first))
-            self._focused = (key, head, repeats)
+                first = flow.first_difference
+                repeats = Repeats(flow.mixed(name, flow.heads[name], {}, None, fmt, first))
+            self._focused = (key, flow, repeats)
         return self._focused[1:]
 
     def _follow_some(
-        self, name: str, wanted: Tensor, outputs: Tensor, plan: Plan, first: int
+        self, name: str, wanted: Tensor, outputs: Tensor, plan: Plan
     ) -> Float[Tensor, "seen batch"]:
         """Return the damages of the prompts marked in ``wanted``, (seen, batch); NaN elsewhere."""
         found = torch.full(wanted.shape, torch.nan, dtype=torch.float64, device=wanted.device)
         rows = wanted.nonzero()[:, 1]
         if len(rows):
-            found[wanted] = self._follow(name, outputs[wanted], rows, plan, first)
+            found[wanted] = self._follow(name, outputs[wanted], rows, plan)
         return found
 
     def _follow(
-        self, name: str, outputs: Tensor, rows: Tensor, plan: Plan, first: int
+        self, name: str, outputs: Tensor, rows: Tensor, plan: Plan
     ) -> Float[Tensor, " case"]:
-        """Return each case's damage when a component writes ``outputs``."""
+        """Return each case's damage when the component under test writes ``outputs``."""
+        assert self._focused is not None
         self.followed += len(rows)
-        finals = []
+        flow, fmt, finals = self._focused[1], plan[name], []
         for part, which in self._portions(outputs, rows):
-            changed = {name: self.flow.change(name, part, which, fmt=plan[name], first=first)}
-            finals.append(self.flow.follow(changed, which, first=first))
+            first = flow.first_difference
+            changed = {name: flow.change(name, part, which, fmt=fmt, first=first)}
+            finals.append(flow.follow(changed, which, first=first))
         return self._read_out(torch.cat(finals), rows, plan)
 
     def _read_out(self, final: Tensor, rows: Tensor, plan: Plan) -> Float[Tensor, " case"]:

@@ -6,6 +6,7 @@ them for many alternatives at once; a decision changes them for good.
 """
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 
 from jaxtyping import Float
@@ -95,6 +96,30 @@ class Propagation:
             reads = self.reading.now(f"{name}<{kind}>", at)
             found[kind] = self.reading.projected(name, kind, reads, fmt)
         return Head(**found)
+
+    def lift(self, name: str, fmt: NumberFormat) -> "Propagation":
+        """Return what stands while ``name`` computes in ``fmt``, and with it all that follows.
+
+        A raised component writes something else at every place, but no test moves what lies before
+        the first change: it is computed here, once.
+        """
+        after = self.alive[self.alive.index(name) + 1 :]
+        other = copy(self)
+        other.reading = self.reading.lift(name, after)
+        other.heads = dict(self.heads)
+        for follower in after:
+            if follower in other.heads:
+                stands = self.heads[follower]
+                other.heads[follower] = Head(stands.q.clone(), stands.k.clone(), stands.v.clone())
+        at = self.reading.places[name]
+        if name.startswith("m"):
+            output = self.reading.mlp(name, self.reading.now(name, at), fmt)
+        else:
+            other.heads[name] = self.head_values(name, fmt)
+            output = other.mixed(name, other.heads[name], {}, None, fmt, first=0)
+        changed = {name: other.change(name, output, None, fmt=fmt, first=0)}
+        other.follow(changed, None, first=0, keep=True)
+        return other
 
     def alternatives(
         self, receiver: Receiver, cut_sets: Sequence[Sequence[str]], *, first: int

@@ -5,6 +5,7 @@ kept edges that is a short sum, and nothing but the differences has to be kept u
 """
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 
 import torch
@@ -47,6 +48,8 @@ class Reading:
             input of W_O instead.
         kept: decided receiver -> senders kept, in forward order.
         places: component -> where it is read.
+        lifted: the component in focus, whose difference stands as wide as the stream because it
+            goes through a W_O of its own; None outside a focus that is raised.
     """
 
     def __init__(
@@ -66,6 +69,7 @@ class Reading:
         self.targets, self.all_places = targets, all_places
         self.length = clean["logits"].shape[1]
         self.kept: dict[str, list[str]] = {}
+        self.lifted: str | None = None
         self._level: str | None = None  # of the receiver decided last
         self.places: dict[str, Places] = {"logits": targets}
 
@@ -76,6 +80,21 @@ class Reading:
             self.model, self.clean, dict(self.difference), self.carried, self.plan, self.multiply,
             targets=self.targets, all_places=True,
         )  # fmt: skip
+
+    def lift(self, component: str, after: Sequence[str]) -> "Reading":
+        """Return a reading in which a raised component can stand, beside this one.
+
+        Args:
+            component: the component in focus.
+            after: the components that may follow from it; their differences are copied.
+        """
+        other = copy(self)
+        other.lifted = component
+        other.difference = dict(self.difference)
+        for name in after:
+            other.difference[name] = self.difference[name].clone()
+        other.difference[component] = torch.zeros_like(self.carried.streams["logits"])
+        return other
 
     def decide(self, receiver: Receiver, senders: Sequence[str], cut: frozenset[str]) -> None:
         """Write down which senders stay; ``senders`` in forward order."""
@@ -188,8 +207,9 @@ class Reading:
         return fmt.name != self.plan[component].name
 
     def _standing_sum(self, senders: list[str], at: Places) -> AtPlaces:
-        heads = [(n, self.take(self.difference[n], at)) for n in senders if n.startswith("a")]
-        wide = [self.take(self.difference[n], at) for n in senders if not n.startswith("a")]
+        narrow = [n for n in senders if n.startswith("a") and n != self.lifted]
+        heads = [(n, self.take(self.difference[n], at)) for n in narrow]
+        wide = [self.take(self.difference[n], at) for n in senders if n not in narrow]
         total = self._out(heads) if heads else wide.pop()
         for difference in wide:
             total = total + difference

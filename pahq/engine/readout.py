@@ -20,11 +20,10 @@ from pahq.metrics import Metric, Targets, kl, logit_diff, logit_diff_max
 from pahq.models.weights import ModelWeights
 from pahq.precision.formats import NumberFormat
 from pahq.precision.matmul import Products
-from pahq.precision.product import product
 from pahq.precision.quantize import round_trip
 from pahq.tasks.batches import NO_TOKEN
 
-BLOCK = 8192  # vocabulary columns at a time: large enough for full speed, a few MB a hundred rows
+BLOCK = 2048  # vocabulary columns at a time: what a hundred rows make of them stays in the cache
 FULL_LOGITS = 1 << 24  # logits held at once where a metric wants them all: 64 MB
 
 Residuals = Float[Tensor, "item d_model"]
@@ -63,29 +62,27 @@ class Readout:
         return self._full(residuals, items, fmt)
 
     def _kl(self, residuals: Residuals, items: Items, fmt: NumberFormat) -> Float[Tensor, " item"]:
-        x = round_trip(components.normalise(residuals, self.model.norm), fmt)
-        expected = (x.double() * self._expected_direction(fmt)[items]).sum(-1)
+        x = components.normalise(residuals, self.model.norm)
+        expected = (round_trip(x, fmt).double() * self._expected_direction(fmt)[items]).sum(-1)
         return self._negative_entropy[items] - expected + self._log_sum_exp(x, fmt)
 
     def _expected_direction(self, fmt: NumberFormat) -> Float[Tensor, "target d_model"]:
         """Return W p: the direction whose dot product with x is the expected logit."""
         if fmt.name not in self._expected:
-            weight = self.multiply.rounded(self.model.unembedding, fmt)
             probs, total = self.targets.log_probs.exp(), 0
-            for start in range(0, weight.shape[1], BLOCK):
+            for start in range(0, probs.shape[1], BLOCK):
                 block = slice(start, start + BLOCK)
-                total = total + probs[:, block] @ weight[:, block].T.double()
+                weight = self.multiply.rounded(self.model.unembedding, fmt, block)
+                total = total + probs[:, block] @ weight.T.double()
             self._expected[fmt.name] = torch.as_tensor(total)
         return self._expected[fmt.name]
 
     def _log_sum_exp(self, x: Residuals, fmt: NumberFormat) -> Float[Tensor, " item"]:
-        weight = self.multiply.rounded(self.model.unembedding, fmt)
         parts = []
-        for start in range(0, weight.shape[1], BLOCK):
-            block = slice(start, start + BLOCK)
-            logits = product(x, weight[:, block])
+        blocks = self.multiply.by_columns(x, self.model.unembedding, fmt, BLOCK)
+        for number, logits in enumerate(blocks):
             if self._bias is not None:
-                logits += self._bias[block]
+                logits += self._bias[number * BLOCK : (number + 1) * BLOCK]
             peak = logits.amax(-1, keepdim=True)
             parts.append(logits.sub_(peak).exp_().sum(-1).double().log() + peak[:, 0].double())
         return torch.stack(parts).logsumexp(0)
@@ -97,7 +94,7 @@ class Readout:
         named = torch.cat([batch.answers.flatten(), batch.wrong.flatten()])
         columns = named[named != NO_TOKEN].unique()
         x = round_trip(components.normalise(residuals, self.model.norm), fmt)
-        logits = x @ self.multiply.rounded(self.model.unembedding, fmt)[:, columns]
+        logits = x @ self.multiply.rounded(self.model.unembedding, fmt, columns)
         if self._bias is not None:
             logits = logits + self._bias[columns]
         renamed = replace(

@@ -28,6 +28,10 @@ class Stored:
     codes: Shaped[Tensor, "*rows width"]
     scale: Float[Tensor, "*rows 1"] | None
 
+    def __getitem__(self, rows: slice | Tensor) -> "Stored":
+        """Return some of the rows, chosen on the first axis."""
+        return Stored(self.codes[rows], None if self.scale is None else self.scale[rows])
+
     def read(self) -> Float[Tensor, "*rows width"]:
         """Return the values in FP32."""
         values = self.codes.float()

@@ -42,6 +42,7 @@ class RunConfig(BaseModel):
     )  # fmt: skip
     seed: int = knob(0, help="Which prompt pairs are drawn.", ge=0, lt=1_000_000)
     device: str = knob("auto", help="Where to compute.", choices="DEVICES")
+    native_only: bool = knob(False, help="Refuse formats that the device can only emulate.")
     engine: str = knob("fast", help="How damage is computed.", choices="ENGINES")
     batch_size: int | None = knob(None, help="Cut sets evaluated at once.",
                                   ge=1)  # fmt: skip

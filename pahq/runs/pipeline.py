@@ -205,6 +205,12 @@ def find_device(name: str) -> torch.device:
 def warnings(prepared: Prepared, before: Baseline) -> list[str]:
     """Return what the user should know before believing the circuit."""
     found = []
+    rows = len(prepared.pairs)
+    if prepared.asked is not None and prepared.asked > rows:
+        found.append(
+            f"{prepared.asked:,} prompt pairs were asked for; "
+            f"'{Path(prepared.config.task).name}' has {rows:,}, and all are used."
+        )
     score, threshold = before.task_score, prepared.config.threshold
     if score is not None and score < WEAK_SCORE:
         found.append(

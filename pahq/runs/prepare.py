@@ -20,6 +20,7 @@ from pahq.graph.build import Graph
 from pahq.metrics import Metric, check_answers, find_metric, kl
 from pahq.models.loading import LoadedModel
 from pahq.models.locate import find_directory
+from pahq.precision.native import check_native
 from pahq.precision.policy import RECIPES, Policy, check_fits, find_policy, from_dict
 from pahq.runs.config import MOST_EXAMPLES, RunConfig
 from pahq.runs.fit import fitting_batch
@@ -56,12 +57,14 @@ class Prepared:
         model: the loaded model.
         pairs: the prompts, as token ids.
         policy: the precision recipe.
+        asked: number of prompt pairs asked for; None for as many as there are.
     """
 
     config: RunConfig
     model: LoadedModel
     pairs: tuple[EncodedPair, ...]
     policy: Policy
+    asked: int | None = None
 
     @cached_property
     def graph(self) -> Graph:
@@ -200,8 +203,10 @@ def prepare(config: RunConfig, model: LoadedModel, *, threads: int) -> Prepared:
             "policy_recipe": None if config.policy in RECIPES else policy.as_dict(),
         }
     )
-    prepared = Prepared(filled, model, pairs, policy)
+    prepared = Prepared(filled, model, pairs, policy, asked=config.examples)
     check_fits(policy, prepared.graph)
+    if config.native_only:
+        check_native(policy.formats_used(prepared.graph), prepared.device.type)
     check_answers(config.metric, prepared.batches, task=config.task)
     prepared = prepared.fitted(config, filled)
     if config.engine == "bridge":

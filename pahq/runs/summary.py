@@ -8,6 +8,8 @@ from pahq import catalog
 from pahq.discovery.events import EdgeTested, Event
 from pahq.engine.problem import NOTHING_CUT, cuts_of, everything_cut
 from pahq.graph.circuit import FORMAT_VERSION, Circuit
+from pahq.precision.formats import find_format
+from pahq.precision.native import describe
 from pahq.precision.policy import RECIPES
 from pahq.runs.prepare import Baseline, Prepared
 
@@ -76,7 +78,8 @@ def measure(
         **asdict(before),
         "near_threshold": near_threshold(decisions, config.threshold, absolute=config.absolute),
         "formats": {
-            name: "native" if name == "fp32" else "emulated" for name in policy.formats_used(graph)
+            name: describe(find_format(name), prepared.device.type)
+            for name in policy.formats_used(graph)
         },
     }
     about = {**circuit.about, "damage": damage, "damage_under_policy": damage_under_policy}

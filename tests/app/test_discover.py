@@ -289,6 +289,19 @@ def test_a_failed_run_says_what_why_and_how_to_fix_it(page, fake):
     assert page.button("do-resume")
 
 
+def test_an_error_stays_until_it_is_dismissed(page, fake):
+    run = running(page, fake)
+    fake.jobs[run.id].phase = "failed"
+    with (run.path / "events.jsonl").open("a") as log:
+        log.write('{"type":"run_failed","t":3,"error":{"what":"a","why":"boom","fix":"c"}}\n')
+    page.run().run()
+    assert "Boom" in text(page)
+    page.button("do-dismiss").click().run()
+    assert "Boom" not in text(page)
+    assert "Failed" in text(page)
+    assert page.button("do-resume")
+
+
 def test_a_failed_run_shows_the_workers_last_words(page, fake, tmp_path):
     fake.log = tmp_path / "worker.log"
     fake.log.write_text("\n".join(f"line {i}" for i in range(100)))

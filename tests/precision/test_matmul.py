@@ -47,5 +47,6 @@ def test_small_integers_multiply_exactly_in_int8():
 
 def test_a_rounded_weight_is_made_once():
     multiply, weight = Products(), gaussian(4, 4)
-    assert multiply.rounded(weight, INT8) is multiply.rounded(weight, INT8)
-    assert multiply.rounded(weight, INT8) is not multiply.rounded(weight, BF16)
+    assert multiply.rounded(weight, FP8_E4M3) is multiply.rounded(weight, FP8_E4M3)
+    assert multiply.rounded(weight, FP8_E4M3) is not multiply.rounded(weight, BF16)
+    assert multiply.stored(weight, INT8) is multiply.stored(weight, INT8)

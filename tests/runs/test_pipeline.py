@@ -20,6 +20,8 @@ from pahq.discovery.events import (
 )
 from pahq.errors import PahqError, SearchFailed, UsageError
 from pahq.graph.circuit import read_circuit
+from pahq.precision.formats import INT8
+from pahq.precision.native import describe
 from pahq.runs import store
 from pahq.runs.config import make_config
 from pahq.runs.pipeline import Session
@@ -226,7 +228,7 @@ def test_a_check_and_the_run_behind_it_prepare_once(session):
 
 def test_low_precision_is_reported_with_its_noise(world, session):
     folder = session.start(settings(world, policy="pahq-int8"))
-    assert folder.summary["formats"] == {"fp32": "native", "int8": "emulated"}
+    assert folder.summary["formats"] == {"fp32": "native", "int8": describe(INT8, "cpu")}
     assert 0 < folder.summary["noise_floor_kl"] < 0.02
     changes = [event for event in folder.events() if isinstance(event, FocusChanged)]
     assert all(event.formats == {event.focus: "fp32"} for event in changes)
@@ -245,6 +247,15 @@ def test_a_model_that_cannot_do_the_task_gets_a_warning(world, session):
     assert found["task_score"] < 0.75
     assert "hardly does the task" in found["warning"]
     assert found["seconds_per_test"] > 0
+
+
+def test_fewer_rows_than_asked_for_are_said(world, session):
+    said = []
+    session.start(settings(world, examples=7), on_notice=said.append, should_stop=lambda: True)
+    assert any("7 prompt pairs were asked for; 'task.json' has 6" in line for line in said)
+    said.clear()
+    session.start(settings(world, examples=6), on_notice=said.append, should_stop=lambda: True)
+    assert not any("asked for" in line for line in said)
 
 
 def test_a_request_that_cannot_be_met_leaves_no_folder(world, session, home):

@@ -1,0 +1,96 @@
+"""Native products are the emulated ones, up to the order of an FP32 sum."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pahq.precision import native
+from pahq.precision.formats import FORMATS, FP32, INT8
+from pahq.precision.matmul import Products
+from pahq.precision.native import describe, integer_product, is_native
+from pahq.precision.quantize import round_trip, round_trip_weight, store
+
+needs_int8 = pytest.mark.skipif(
+    not is_native(INT8, "cpu"), reason="this processor has no integer products (VNNI)"
+)
+
+
+def gaussian(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+@needs_int8
+@given(st.integers(1, 40), st.integers(1, 70), st.integers(1, 50), st.integers(0, 99))
+def test_int8_multiplies_what_emulation_rounds(rows, fan_in, fan_out, seed):
+    x, weight = gaussian(rows, fan_in, seed=seed), gaussian(fan_in, fan_out, seed=seed + 1)
+    rounded = round_trip(x, INT8).double() @ round_trip_weight(weight, INT8).double()
+    found = Products()(x, weight, INT8).double()
+    # Codes are summed exactly; what reads back in FP32 is off by 6e-8 of each of up to 70 terms.
+    assert torch.allclose(found, rounded, rtol=1e-6, atol=1e-5)
+
+
+@needs_int8
+def test_a_row_is_the_same_bits_whatever_else_is_in_the_batch():
+    x, weight = gaussian(37, 96), gaussian(96, 40, seed=1)
+    whole = Products()(x, weight, INT8)
+    assert all(torch.equal(Products()(x[i : i + 1], weight, INT8)[0], whole[i]) for i in range(37))
+
+
+@needs_int8
+@pytest.mark.parametrize("huge", ["weight", "activation"])
+def test_huge_values_are_scaled_not_saturated(huge):
+    x, weight = gaussian(6, 32), gaussian(32, 8, seed=1)
+    (weight if huge == "weight" else x)[2, 3] = 1e30
+    exact = x.double() @ weight.double()
+    found = Products()(x, weight, INT8).double()
+    peaks = x.double().abs().amax(1, keepdim=True) * weight.double().abs().amax(0)
+    # Each side is half a step of its own row or channel off, 32 terms of them.
+    assert bool((found - exact).abs().le(32 * peaks / 127 * 1.01).all())
+    assert found.isfinite().all()
+
+
+@needs_int8
+@pytest.mark.parametrize("block", [5, 16, 64])
+def test_by_columns_is_the_same_product_in_parts(block):
+    x, weight = gaussian(7, 24), gaussian(24, 37, seed=1)
+    for fmt in (FP32, INT8):
+        parts = list(Products().by_columns(x, weight, fmt, block))
+        assert all(part.shape[1] <= block for part in parts)
+        assert torch.allclose(torch.cat(parts, 1), Products()(x, weight, fmt), rtol=1e-5, atol=1e-6)
+
+
+def test_the_largest_sum_does_not_overflow():
+    x = store(torch.full((1, 4096), 3.0), INT8)
+    weight = store(torch.full((2, 4096), -2.0), INT8)
+    if is_native(INT8, "cpu"):
+        found = integer_product(x, weight)
+        assert torch.allclose(found, torch.full_like(found, -6.0 * 4096))
+
+
+def test_a_wrong_operator_counts_as_none(monkeypatch):
+    monkeypatch.setattr(native, "_has_integer_products", lambda device: True)
+    for wrong in (lambda codes, weight: torch.zeros(19, 24, dtype=torch.int32), _missing):
+        monkeypatch.setattr(native, "_int_mm", wrong)
+        is_native.cache_clear()
+        assert describe(INT8, "cpu") == "emulated"
+    is_native.cache_clear()
+
+
+def _missing(codes, weight):
+    raise NotImplementedError
+
+
+def test_without_integer_products_the_numbers_are_emulated(monkeypatch):
+    x, weight = gaussian(5, 16), gaussian(16, 8, seed=1)
+    here = Products()(x, weight, INT8)
+    monkeypatch.setattr(native, "_has_integer_products", lambda device: False)
+    is_native.cache_clear()
+    there = Products()(x, weight, INT8)
+    is_native.cache_clear()
+    assert torch.allclose(here, there, rtol=1e-5, atol=1e-6)
+
+
+def test_every_format_is_native_or_emulated():
+    assert {describe(fmt, "cpu") for fmt in FORMATS.values()} <= {"native", "emulated"}
+    assert describe(FP32, "cpu") == "native"
