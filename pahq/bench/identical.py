@@ -6,8 +6,14 @@ each kind. Where two searches part, they do so at one decision: its margin expla
 
 import math
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from functools import cache
+from itertools import repeat
+from multiprocessing import get_context
 from typing import Any
+
+import torch
 
 from pahq.bench.engine import SHIPPED
 from pahq.bench.results import record, say
@@ -15,7 +21,8 @@ from pahq.discovery.acdc import Rule, acdc
 from pahq.discovery.events import EdgeTested
 from pahq.engine.fast import FastEvaluator
 from pahq.engine.reference import ReferenceEvaluator
-from pahq.runs.config import make_config
+from pahq.runs.config import RunConfig, make_config
+from pahq.runs.environment import available_cores
 from pahq.runs.pipeline import Session
 from pahq.runs.prepare import Prepared
 
@@ -29,23 +36,45 @@ def identical(
     policies: Sequence[str] = POLICIES, pairs: int = PAIRS, thresholds: int = THRESHOLDS
 ) -> dict[str, Any]:
     """Compare the engines on every shipped model and task; return a record with a row for each."""
-    session = Session()
-    rows = []
-    for model, tasks in SHIPPED.items():
-        for task in tasks:
-            config = make_config(model=model, task=task, threshold=1.0, examples=pairs)
-            for threshold in spread(session.prepare(config), thresholds):
-                for policy in policies:
-                    prepared = session.prepare(
-                        config.model_copy(update={"threshold": threshold, "policy": policy})
-                    )
-                    row = {"model": model, "task": task, "policy": policy} | compare(prepared)
-                    say(" ".join(f"{key}={value}" for key, value in row.items()))
-                    rows.append(row)
-    return record(
-        "engine-identical", command="pahq bench identical",
-        pairs=pairs, rows=rows,
-    )  # fmt: skip
+    tasks = [(model, task) for model, names in SHIPPED.items() for task in names]
+    # Nothing is timed here, and the reference engine gains little from a second thread.
+    with ProcessPoolExecutor(available_cores(), mp_context=get_context("spawn")) as pool:
+        spreads = pool.map(_spread_of, tasks, repeat(pairs), repeat(thresholds))
+        searches = [
+            (*task, policy, threshold)
+            for task, found in zip(tasks, spreads, strict=True)
+            for threshold in found
+            for policy in policies
+        ]
+        rows = []
+        for row in pool.map(_row, searches, repeat(pairs)):
+            say(" ".join(f"{key}={value}" for key, value in row.items()))
+            rows.append(row)
+    return record("engine-identical", command="pahq bench identical", pairs=pairs, rows=rows)
+
+
+@cache
+def _session() -> Session:
+    """Return this process's session, of one thread."""
+    torch.set_num_threads(1)
+    return Session()
+
+
+def _config(model: str, task: str, pairs: int, **more: Any) -> RunConfig:
+    return make_config(
+        **{"model": model, "task": task, "examples": pairs, "threshold": 1.0, "threads": 1, **more}
+    )
+
+
+def _spread_of(task: tuple[str, str], pairs: int, count: int) -> list[float]:
+    return spread(_session().prepare(_config(*task, pairs)), count)
+
+
+def _row(search: tuple[str, str, str, float], pairs: int) -> dict[str, Any]:
+    model, task, policy, threshold = search
+    config = _config(model, task, pairs, policy=policy, threshold=threshold)
+    found = compare(_session().prepare(config))
+    return {"model": model, "task": task, "policy": policy} | found
 
 
 def compare(prepared: Prepared) -> dict[str, Any]:

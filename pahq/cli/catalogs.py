@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from pahq import catalog
 from pahq.catalog import Entry
+from pahq.cli.console import on_stdout
 from pahq.cli.usage import Commands
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -78,7 +78,7 @@ def list_formats(as_json: AsJson = False) -> None:
     for row in found:
         times = f"{row['gain']:.1f}x"
         table.add_row(row["name"], str(row["bits"]), row["here"], times, row["description"])
-    Console().print(table)
+    on_stdout().print(table)
 
 
 def show_task(
@@ -97,7 +97,7 @@ def show_task(
     if as_json:
         print(json.dumps([pair.as_dict() for pair in shown], indent=2, ensure_ascii=False))
         return
-    console = Console(highlight=False)
+    console = on_stdout()
     for pair in shown:
         console.print(f"[bold]clean  [/] {_marked(pair.clean, pair.differs)}", soft_wrap=True)
         console.print(f"[bold]corrupt[/] {_marked(pair.corrupt, pair.differs)}", soft_wrap=True)
@@ -119,7 +119,7 @@ def print_entries(entries: Sequence[Entry], *, as_json: bool) -> None:
         table.add_column(column, no_wrap=column == "name")
     for entry in entries:
         table.add_row(entry.name, *(str(getattr(entry, key)) for key in extra), entry.description)
-    Console().print(table)
+    on_stdout().print(table)
 
 
 def _marked(words: tuple[str, ...], differs: tuple[bool, ...]) -> str:

@@ -3,17 +3,17 @@
 from contextlib import suppress
 from typing import Any
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from pahq.cli.console import on_stdout
 from pahq.graph.circuit import Circuit
 from pahq.runs.store import RunFolder
 
 
 def print_summary(folder: RunFolder, summary: dict[str, Any]) -> None:
     """Print what a run found, in a few lines; what its summary lacks is said, not guessed."""
-    console = Console(highlight=False)
+    console = on_stdout()
     if not summary:
         console.print(f"The run {folder.id} has no result yet.")
         return
@@ -86,7 +86,7 @@ def print_circuit(circuit: Circuit, *, limit: int) -> None:
     table.add_column("effect", justify="right")
     for sender, receiver, effect in edges[:limit]:
         table.add_row(f"{sender}->{receiver}", f"{effect:.4g}")
-    console = Console(highlight=False)
+    console = on_stdout()
     console.print()
     console.print(table)
     if len(edges) > limit:
@@ -95,13 +95,13 @@ def print_circuit(circuit: Circuit, *, limit: int) -> None:
 
 def print_runs(rows: list[dict[str, Any]]) -> None:
     """Print runs as a table."""
-    console = Console(highlight=False)
+    console = on_stdout()
     if not rows:
         console.print("No runs yet. Try: pahq run --model tiny-gpt --task ioi --threshold 0.01")
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("id", "status", "edges kept", "damage"):
-        table.add_column(column, no_wrap=column == "id")
+        table.add_column(column, no_wrap=column != "damage")
     for row in rows:
         found = damage = ""
         if row.get("edges_kept") is not None and row.get("edges_total") is not None:
@@ -114,7 +114,7 @@ def print_runs(rows: list[dict[str, Any]]) -> None:
 
 def print_verified(folder: RunFolder, found: dict[str, Any]) -> None:
     """Print what full forwards say of a run."""
-    console = Console(highlight=False)
+    console = on_stdout()
     table = Table(box=None, header_style="bold", pad_edge=False)
     for title in ("edge", "recorded", "full forwards", "difference", ""):
         table.add_column(title, justify="left" if title in ("edge", "") else "right")

@@ -39,3 +39,18 @@ def test_another_ending_gets_the_endings_there_are(refused, file, name, command)
     message = refused(*(run if command == "run" else ["tasks", "show", path]))
     assert message.startswith(f"pahq: {name} has ")
     assert ".json (AutoCircuit's format) or .csv (EAP-IG's)" in message
+
+
+def test_formats_say_what_this_machine_multiplies_in(pahq):
+    rows = {row["name"]: row for row in json.loads(pahq("formats", "--json").stdout)}
+    assert rows["fp32"]["here"] == "native"
+    assert {row["here"] for row in rows.values()} == {"native", "emulated"}
+    assert all(row["gain"] > 0 for row in rows.values())
+    assert "against FP32" in pahq("formats").stdout
+
+
+def test_native_only_refuses_what_is_emulated_here(refused):
+    run = ("run", "--model", "attn-2l", "--task", "induction", "--threshold", "1")
+    message = refused(*run, "--policy", "rtn-fp8", "--native-only")
+    assert "does not multiply in fp8-e4m3" in message
+    assert "pahq formats" in message
