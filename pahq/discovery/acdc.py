@@ -40,6 +40,21 @@ class Evaluator(Protocol):
         ...
 
 
+@runtime_checkable
+class Judge(Protocol):
+    """Decides again, more exactly, what an evaluator cannot decide for sure."""
+
+    def confirm(
+        self, receiver: Receiver, cut: Sequence[Sender], sender: Sender, effect: float
+    ) -> float | None:
+        """Return the true effect of a cut after the cuts so far; None if ``effect`` will do."""
+        ...
+
+    def recall(self, effect: float, screened: float) -> None:
+        """Learn from a recorded decision that an earlier process had confirmed."""
+        ...
+
+
 @dataclass(frozen=True)
 class Rule:
     """How an edge is judged and in which order.
@@ -79,7 +94,7 @@ def acdc(
 
     Args:
         graph: the edges, in visit order.
-        evaluator: computes damage.
+        evaluator: computes damage; if it is a ``Judge`` too, it is asked before each decision.
         rule: threshold and order.
         replay: events of an interrupted search with the same rule; they are taken as they are and
             not yielded again. A receiver that was left in the middle is evaluated from its start,
@@ -97,6 +112,7 @@ class _Decision:
     effect: float
     damage: float  # after it
     kept: bool
+    screened: float | None = None
 
 
 class _Tape:
@@ -113,7 +129,7 @@ class _Tape:
         event = self._events[at] if at < len(self._events) else None
         if not isinstance(event, EdgeTested):
             return None
-        return _Decision(event.effect, event.damage, event.kept)
+        return _Decision(event.effect, event.damage, event.kept, event.screened)
 
     def decides_all(self, count: int) -> bool:
         """Return whether the next ``count`` decisions are recorded."""
@@ -149,6 +165,7 @@ def _name(event: Event) -> str:
 class _Search:
     def __init__(self, graph: Graph, evaluator: Evaluator, rule: Rule, tape: _Tape):
         self.graph, self.evaluator, self.rule, self.tape = graph, evaluator, rule, tape
+        self.judge = evaluator if isinstance(evaluator, Judge) else None
         self.number = 0
         self.damage = math.nan
         self.formats: dict[str, str] | None = None
@@ -173,7 +190,8 @@ class _Search:
     def _skip(self, receiver: Receiver, senders: list[Sender]) -> Iterator[Event]:
         self.evaluator.commit(receiver, senders)
         for sender in senders:
-            yield from self._decide(Edge(sender, receiver), 0.0, kept=False, skipped=True)
+            nothing = _Decision(0.0, self.damage, kept=False)
+            yield from self._decide(Edge(sender, receiver), nothing, skipped=True)
 
     def _focus(self, receiver: Receiver) -> Iterator[Event]:
         if receiver.component == self.component:
@@ -197,7 +215,7 @@ class _Search:
         while at < len(senders):
             batch = senders[at : at + self.rule.batch_size]
             outcome = (
-                [self.tape.decision(ahead) for ahead in range(len(batch))]
+                [self._recorded(ahead) for ahead in range(len(batch))]
                 if replayed
                 else self._evaluated(receiver, cut, batch, stays)
             )
@@ -207,7 +225,7 @@ class _Search:
                     cut.append(sender)
                 self.damage = decision.damage
                 edge = Edge(sender, receiver)
-                yield from self._decide(edge, decision.effect, kept=decision.kept)
+                yield from self._decide(edge, decision)
             at += len(outcome)
         self.evaluator.commit(receiver, cut)
 
@@ -219,15 +237,16 @@ class _Search:
         ``stays`` is read for the guesses and told what the rest of the batch suggests. A decision
         that is recorded counts as recorded, whatever this machine computes.
         """
-        proposals: list[list[Sender]] = []
+        paths: list[list[Sender]] = []
         path = list(cut)
         for sender in batch:
-            proposals.append([*path, sender])
+            paths.append(list(path))
             if sender not in stays:
                 path.append(sender)
         outcome: list[_Decision] = []
         surprised = False
         before = self.damage
+        proposals = [[*path, sender] for path, sender in zip(paths, batch, strict=True)]
         damages = self.evaluator.damages(receiver, proposals)
         for ahead, (sender, damage) in enumerate(zip(batch, damages, strict=True)):
             guess = sender in stays
@@ -236,21 +255,38 @@ class _Search:
                 (stays.add if keep else stays.discard)(sender)
             else:
                 effect = _finite(damage, receiver) - before
-                decision = self.tape.decision(ahead) or _Decision(
-                    effect, before if keep else damage, keep
-                )
+                decision = self._recorded(ahead)
+                if decision is None:
+                    effect, screened = self._confirmed(receiver, paths[ahead], sender, effect)
+                    keep = self.rule.keeps(effect)
+                    after = before if keep else damage
+                    decision = _Decision(effect, after, keep, screened)
                 outcome.append(decision)
                 surprised = decision.kept != guess
             if not guess:
                 before = damage
         return outcome
 
-    def _decide(
-        self, edge: Edge, effect: float, *, kept: bool, skipped: bool = False
-    ) -> Iterator[Event]:
-        if kept:
+    def _recorded(self, ahead: int) -> "_Decision | None":
+        decision = self.tape.decision(ahead)
+        if decision is not None and decision.screened is not None and self.judge:
+            self.judge.recall(decision.effect, decision.screened)
+        return decision
+
+    def _confirmed(
+        self, receiver: Receiver, cut: Sequence[Sender], sender: Sender, effect: float
+    ) -> tuple[float, float | None]:
+        """Return the effect that decides, and the one it replaces."""
+        true = self.judge.confirm(receiver, cut, sender, effect) if self.judge else None
+        return (effect, None) if true is None else (true, effect)
+
+    def _decide(self, edge: Edge, decision: _Decision, *, skipped: bool = False) -> Iterator[Event]:
+        if decision.kept:
             self.alive.add(edge.sender.name)
-        event = EdgeTested(self.number, edge.name, effect, kept, self.damage, skipped)
+        event = EdgeTested(
+            self.number, edge.name, decision.effect, decision.kept, self.damage, skipped,
+            decision.screened,
+        )  # fmt: skip
         self.number += 1
         yield from self._new(event)
 

@@ -82,6 +82,7 @@ class EdgeTested(Event):
         kept: whether it stays in the circuit.
         damage: damage after the decision.
         skipped: decided without a test, since nothing kept leads from it to ``logits``.
+        screened: the effect in low precision, where FP32 had to decide; ``effect`` is then FP32's.
     """
 
     type: ClassVar[str] = "edge_tested"
@@ -91,6 +92,7 @@ class EdgeTested(Event):
     kept: bool
     damage: float
     skipped: bool = False
+    screened: float | None = None
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ class Policy:
         focus: format of the component under test; None if nothing is protected.
         raises: kinds of component that the focus raises.
         components: exceptions, by component name.
+        screens: only screen with these formats; FP32 decides whatever lies near the threshold.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Policy:
     focus: str | None = None
     raises: tuple[str, ...] = ("heads", "mlps", "logits")
     components: dict[str, str] = field(default_factory=dict)
+    screens: bool = False
 
     def background(self, graph: Graph) -> dict[str, str]:
         """Return the format of every component when nothing is under test."""
@@ -101,6 +103,14 @@ _RECIPES = (
     ),
     Policy("pahq-int8", input="fp32", heads="int8", mlps="int8", logits="int8", focus="fp32"),
     Policy("pahq-bf16", input="bf16", heads="bf16", mlps="bf16", logits="bf16", focus="fp32"),
+    Policy(
+        "exact-int8", input="fp32", heads="int8", mlps="int8", logits="int8", focus="fp32",
+        screens=True,
+    ),
+    Policy(
+        "exact-bf16", input="bf16", heads="bf16", mlps="bf16", logits="bf16", focus="fp32",
+        screens=True,
+    ),
 )  # fmt: skip
 RECIPES = {policy.name: policy for policy in _RECIPES}
 
@@ -152,7 +162,7 @@ def from_dict(data: Any, *, source: str) -> Policy:
             f"{source} holds no policy.", why="a policy is a JSON object", fix=_example()
         )
     for key in data:
-        if key not in (*KINDS, "name", "focus", "raises", "components"):
+        if key not in (*KINDS, "name", "focus", "raises", "components", "screens"):
             raise _bad(source, key, "there is no such entry")
     for kind in KINDS:
         if kind not in data:
@@ -168,12 +178,15 @@ def from_dict(data: Any, *, source: str) -> Policy:
         raise _bad(source, "components", "it must map component names to formats")
     for name, fmt in components.items():
         _check_format(source, f"components.{name}", fmt)
+    if not isinstance(data.get("screens", False), bool):
+        raise _bad(source, "screens", "it must be true or false")
     return Policy(
         name=str(data.get("name", Path(source).stem)),
         **{kind: data[kind] for kind in KINDS},
         focus=data.get("focus"),
         raises=tuple(raises),
         components=dict(components),
+        screens=data.get("screens", False),
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from pahq import catalog
-from pahq.discovery.acdc import Rule, acdc
+from pahq.discovery.acdc import acdc
 from pahq.discovery.events import (
     EdgeTested,
     Event,
@@ -20,6 +20,7 @@ from pahq.discovery.events import (
     RunStarted,
     RunStopped,
 )
+from pahq.discovery.screen import ScreeningEvaluator
 from pahq.errors import PahqError, SearchFailed, UsageError
 from pahq.models.loading import LoadedModel, load_model
 from pahq.models.locate import find_directory, version
@@ -79,7 +80,7 @@ class Session:
         """
         prepared = self.prepare(config, model)
         before = prepared.baseline
-        evaluator = prepared.evaluator()
+        evaluator = prepared.measurer(prepared.policy)
         return {
             **asdict(before),
             "warning": " ".join(warnings(prepared, before)) or None,
@@ -257,15 +258,8 @@ class _Work:
         recorder.phase("searching")
         recorder.start_search(lambda: evaluator.evaluations, before=recorder.folder.last_time())
         self._emit(self._opening(replay))
-        rule = Rule(
-            threshold=config.threshold,
-            absolute=config.absolute,
-            order=config.order,
-            seed=config.seed,
-            batch_size=config.batch_size or 1,
-        )
         stopped = False
-        for event in acdc(self.prepared.graph, evaluator, rule, replay=replay):
+        for event in acdc(self.prepared.graph, evaluator, self.prepared.rule, replay=replay):
             self._emit(event)
             if isinstance(event, EdgeTested):
                 if self.pace:
@@ -284,6 +278,8 @@ class _Work:
             before,
             Spent(wall, recorder.evaluations, recorder.peak_bytes, baseline_bytes),
         )
+        if isinstance(evaluator, ScreeningEvaluator):
+            summary["screening"] = asdict(evaluator.found)
         recorder.json("circuit.json", circuit.to_json())
         recorder.json("summary.json", summary)
         self._emit(RunStopped(self._decided()) if stopped else RunFinished(summary))

@@ -10,6 +10,8 @@ from typing import Any
 
 import torch
 
+from pahq.discovery.acdc import Rule
+from pahq.discovery.screen import ScreeningEvaluator
 from pahq.engine.bridge import BridgeEvaluator, check_policy
 from pahq.engine.checks import check_model
 from pahq.engine.fast import FastEvaluator
@@ -87,12 +89,12 @@ class Prepared:
         full = self.measurer(RECIPES["fp32"])
         score, unpatched = full.task_score(), full.damage(NOTHING_CUT)
         floor = floor_kl = 0.0
-        if self.policy.rounds(self.graph):
-            low = self.measurer(self.policy)
+        if self.judged.rounds(self.graph):
+            low = self.measurer(self.judged)
             damage = low.damage(NOTHING_CUT)
             floor = abs(damage - unpatched)
             if low.problem.metric is not kl:
-                damage = self.measurer(self.policy, metric=kl).damage(NOTHING_CUT)
+                damage = self.measurer(self.judged, metric=kl).damage(NOTHING_CUT)
             floor_kl = damage
         return Baseline(floor, floor_kl, None if math.isnan(score) else score)
 
@@ -124,9 +126,32 @@ class Prepared:
             ablation=self.config.ablation,
         )
 
-    def evaluator(self) -> SearchEvaluator:
+    @property
+    def judged(self) -> Policy:
+        """The precision that decides: FP32 where the policy only screens."""
+        return RECIPES["fp32"] if self.policy.screens else self.policy
+
+    @property
+    def rule(self) -> Rule:
+        """How edges are judged, and in which order."""
+        config = self.config
+        return Rule(
+            threshold=config.threshold,
+            absolute=config.absolute,
+            order=config.order,
+            seed=config.seed,
+            batch_size=config.batch_size or 1,
+        )
+
+    def evaluator(self) -> SearchEvaluator | ScreeningEvaluator:
         """Return the evaluator of the engine that was asked for."""
-        return self.measurer(self.policy)
+        low = self.measurer(self.policy)
+        if not self.policy.screens:
+            return low
+        high = self.measurer(self.judged)
+        assert not isinstance(low, BridgeEvaluator)
+        assert not isinstance(high, BridgeEvaluator)
+        return ScreeningEvaluator(low, high, self.rule)
 
     def measurer(
         self,

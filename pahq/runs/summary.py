@@ -54,8 +54,8 @@ def measure(
     cuts = cuts_of(graph, circuit.kept)
     full = prepared.measurer(RECIPES["fp32"])
     damage = damage_under_policy = full.damage(cuts)
-    if policy.rounds(graph):
-        damage_under_policy = prepared.measurer(policy).damage(cuts)
+    if prepared.judged.rounds(graph):
+        damage_under_policy = prepared.measurer(prepared.judged).damage(cuts)
     nothing, everything = full.damage(everything_cut(graph)), full.damage(NOTHING_CUT)
     gap = nothing - everything
     decisions = [event for event in events if isinstance(event, EdgeTested)]

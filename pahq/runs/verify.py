@@ -20,6 +20,7 @@ from pahq.runs.store import RunFolder
 from pahq.runs.summary import NEAR, near_threshold
 
 SAMPLE = 20
+FULL = {"policy": "fp32", "policy_recipe": None}
 
 
 @dataclass(frozen=True)
@@ -72,9 +73,11 @@ def verify(
     if summary is None or folder.circuit is None:
         raise folder.no_circuit()
     config = folder.config
-    fp32 = set(summary["formats"]) == {"fp32"}
-    engine = "bridge" if fp32 else "reference"
-    prepared = session.prepare(config.model_copy(update={"engine": engine}))
+    # A policy that only screens promises FP32's decisions, and is held to them.
+    fp32 = set(summary["formats"]) == {"fp32"} or "screening" in summary
+    changes = {"engine": "bridge", **FULL} if fp32 else {"engine": "reference"}
+    engine = changes["engine"]
+    prepared = session.prepare(config.model_copy(update=changes))
     evaluator = prepared.measurer(prepared.policy)
     assert isinstance(evaluator, BridgeEvaluator | ReferenceEvaluator)
     decisions = [event for event in folder.events() if isinstance(event, EdgeTested)]
