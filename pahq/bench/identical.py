@@ -17,7 +17,7 @@ import torch
 
 from pahq.bench.engine import SHIPPED
 from pahq.bench.results import record, say
-from pahq.discovery.acdc import Rule, acdc
+from pahq.discovery.acdc import acdc
 from pahq.discovery.events import EdgeTested
 from pahq.engine.fast import FastEvaluator
 from pahq.engine.reference import ReferenceEvaluator
@@ -131,6 +131,5 @@ def _search(
 ) -> list[EdgeTested]:
     evaluator = engine(prepared.problem(prepared.policy), prepared.model.weights)
     at_once = (prepared.config.batch_size or 1) if engine is FastEvaluator else 1
-    rule = Rule(threshold=prepared.config.threshold, batch_size=at_once)
-    found = acdc(prepared.graph, evaluator, rule)
+    found = acdc(prepared.graph, evaluator, replace(prepared.rule, batch_size=at_once))
     return [event for event in found if isinstance(event, EdgeTested)]

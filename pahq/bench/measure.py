@@ -52,7 +52,7 @@ def search(
     """Measure a whole search of the fast engine, then the bridge's tests in the same process."""
     session, baseline, memory = _begin()
     prepared = session.prepare(make_config(**config))
-    rule = Rule(threshold=prepared.config.threshold, batch_size=prepared.config.batch_size or 1)
+    rule = prepared.rule
     started = time.perf_counter()
     evaluator = FastEvaluator(
         prepared.problem(prepared.policy),

@@ -50,8 +50,8 @@ class Judge(Protocol):
         """Return the true effect of a cut after the cuts so far; None if ``effect`` will do."""
         ...
 
-    def recall(self, effect: float, screened: float) -> None:
-        """Learn from a recorded decision that an earlier process had confirmed."""
+    def recall(self, effect: float, screened: float | None) -> None:
+        """Learn from a decision of an earlier process, confirmed if ``screened`` is given."""
         ...
 
 
@@ -269,7 +269,7 @@ class _Search:
 
     def _recorded(self, ahead: int) -> "_Decision | None":
         decision = self.tape.decision(ahead)
-        if decision is not None and decision.screened is not None and self.judge:
+        if decision is not None and self.judge:
             self.judge.recall(decision.effect, decision.screened)
         return decision
 

@@ -89,11 +89,16 @@ class ScreeningEvaluator:
         if not wanted and not self._is_near(effect):
             return None
         before, after = self.high.damages(receiver, [cut, [*cut, sender]])
-        self.recall(after - before, effect)
+        self._learn(after - before, effect)
         return after - before
 
-    def recall(self, effect: float, screened: float) -> None:
-        """Count a decision that was made in both precisions, now or by an earlier process."""
+    def recall(self, effect: float, screened: float | None) -> None:
+        """Count a decision of an earlier process, and learn if it was made in both precisions."""
+        self._seen += 1
+        if screened is not None:
+            self._learn(effect, screened)
+
+    def _learn(self, effect: float, screened: float) -> None:
         near = self._is_near(screened)
         self.found.fp32_tests += 1
         self.found.audited += not near

@@ -97,11 +97,10 @@ def verify(
     final = evaluator.damage(_cuts(decisions))
     near = near_threshold(decisions, config.threshold, absolute=config.absolute)
     chosen = _chosen(decisions, sample, seed, {item["edge"] for item in near})
-    rule = Rule(threshold=config.threshold, absolute=config.absolute)
     checked = []
     for done, number in enumerate(chosen):
         on_progress(done, len(chosen))
-        checked.append(_check(evaluator, decisions, number, rule, tolerance))
+        checked.append(_check(evaluator, decisions, number, prepared.rule, tolerance))
     on_progress(len(chosen), len(chosen))
     wrong = [item.edge for item in checked if not item.agrees]
     recorded = summary["damage_under_policy"]

@@ -42,7 +42,7 @@ def test_the_circuit_is_that_of_fp32_where_int8_alone_errs(session):
 
 def test_a_resumed_search_knows_what_it_had_measured(session):
     whole, events = searched(session, "exact-int8", examples=6)
-    for share in (0.2, 0.5, 0.9):
+    for share in (0.1, 0.2, 0.22, 0.25, 0.5, 0.9):
         replay = events[: int(share * len(events))]
         later, rest = searched(session, "exact-int8", replay, examples=6)
         assert [e for e in (*replay, *rest) if isinstance(e, EdgeTested)] == [
