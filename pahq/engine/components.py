@@ -42,21 +42,21 @@ def query(
     x: Float[Tensor, "*batch d_model"], head: HeadWeights, fmt: NumberFormat, multiply: Products
 ) -> Float[Tensor, "*batch d_head"]:
     """Return queries of normalised ``x``."""
-    return multiply(x, head.query, fmt) + head.query_bias
+    return multiply(x, head.query, fmt, head.query_bias)
 
 
 def key(
     x: Float[Tensor, "*batch d_model"], head: HeadWeights, fmt: NumberFormat, multiply: Products
 ) -> Float[Tensor, "*batch d_head"]:
     """Return keys of normalised ``x``."""
-    return multiply(x, head.key, fmt) + head.key_bias
+    return multiply(x, head.key, fmt, head.key_bias)
 
 
 def value(
     x: Float[Tensor, "*batch d_model"], head: HeadWeights, fmt: NumberFormat, multiply: Products
 ) -> Float[Tensor, "*batch d_head"]:
     """Return values of normalised ``x``."""
-    return multiply(x, head.value, fmt) + head.value_bias
+    return multiply(x, head.value, fmt, head.value_bias)
 
 
 PROJECTIONS = {"q": query, "k": key, "v": value}
@@ -108,8 +108,11 @@ def mlp_output(
     x: Float[Tensor, "*batch d_model"], mlp: MlpWeights, fmt: NumberFormat, multiply: Products
 ) -> Float[Tensor, "*batch d_model"]:
     """Return what an MLP writes, given its input before LayerNorm."""
-    hidden = multiply(normalise(x, mlp.norm), mlp.into, fmt) + mlp.into_bias
-    return multiply(activate(hidden, mlp.activation), mlp.out, fmt) + mlp.out_bias
+    x = normalise(x, mlp.norm)
+    hidden = multiply.activated(x, mlp.into, fmt, mlp.into_bias, mlp.activation)
+    if hidden is None:
+        hidden = activate(multiply(x, mlp.into, fmt, mlp.into_bias), mlp.activation)
+    return multiply(hidden, mlp.out, fmt, mlp.out_bias)
 
 
 def activate(x: Float[Tensor, "*batch d_mlp"], name: str) -> Float[Tensor, "*batch d_mlp"]:
@@ -123,5 +126,5 @@ def logits(
     x: Float[Tensor, "*batch d_model"], model: ModelWeights, fmt: NumberFormat, multiply: Products
 ) -> Float[Tensor, "*batch vocab"]:
     """Return logits, given the final residual before LayerNorm."""
-    result = multiply(normalise(x, model.norm), model.unembedding, fmt)
-    return result if model.unembedding_bias is None else result + model.unembedding_bias
+    x = normalise(x, model.norm)
+    return multiply(x, model.unembedding, fmt, model.unembedding_bias)

@@ -2,11 +2,11 @@
 
 KL needs the whole vocabulary, but of it only a log-sum-exp and one dot product:
 
-    KL(p || q) = sum p log p - p . (W^T x + b) + logsumexp(W^T x + b)
+    KL(p || q) = log sum exp(W^T x + b - s),    s = p . (W^T x + b) - sum p log p
 
-``W p`` is computed once, and the log-sum-exp goes over blocks of the vocabulary. Differences of
-logits need only the answers' columns. Everything else computes full logits, some alternatives at
-a time.
+``W p`` is computed once, and the sum goes over blocks of the vocabulary: it is 1 where q is p.
+Differences of logits need only the answers' columns. Everything else computes full logits, some
+alternatives at a time.
 """
 
 from dataclasses import replace
@@ -19,11 +19,12 @@ from pahq.engine import components
 from pahq.metrics import Metric, Targets, kl, logit_diff, logit_diff_max
 from pahq.models.weights import ModelWeights
 from pahq.precision.formats import NumberFormat
-from pahq.precision.matmul import Products
-from pahq.precision.quantize import round_trip
+from pahq.precision.matmul import Products, rounded_rows
+from pahq.precision.quantize import Stored, round_trip
 from pahq.tasks.batches import NO_TOKEN
 
 BLOCK = 2048  # vocabulary columns at a time: what a hundred rows make of them stays in the cache
+MOST = 1e30  # a sum of exponentials above it overflows: a KL of 69 nats
 FULL_LOGITS = 1 << 24  # logits held at once where a metric wants them all: 64 MB
 
 Residuals = Float[Tensor, "item d_model"]
@@ -62,9 +63,29 @@ class Readout:
         return self._full(residuals, items, fmt)
 
     def _kl(self, residuals: Residuals, items: Items, fmt: NumberFormat) -> Float[Tensor, " item"]:
-        x = components.normalise(residuals, self.model.norm)
-        expected = (round_trip(x, fmt).double() * self._expected_direction(fmt)[items]).sum(-1)
-        return self._negative_entropy[items] - expected + self._log_sum_exp(x, fmt)
+        x = rounded_rows(components.normalise(residuals, self.model.norm), fmt)
+        values = x.read() if isinstance(x, Stored) else x
+        expected = (values.double() * self._expected_direction(fmt)[items]).sum(-1)
+        exact = expected - self._negative_entropy[items]
+        shift = exact.float()
+        total = self._sum_exp(x, fmt, shift)
+        overflown = ~(total < MOST)
+        if bool(overflown.any()):
+            shift[overflown] = self._peaks(values[overflown], fmt)
+            total = self._sum_exp(x, fmt, shift)
+        return total.log() + shift.double() - exact
+
+    def _sum_exp(
+        self, x: Residuals | Stored, fmt: NumberFormat, shift: Float[Tensor, " item"]
+    ) -> Float[Tensor, " item"]:
+        return self.multiply.sum_exp(x, self.model.unembedding, fmt, self._bias, shift, BLOCK)
+
+    def _peaks(self, x: Residuals, fmt: NumberFormat) -> Float[Tensor, " item"]:
+        """Return the largest logit of each item."""
+        step = max(1, FULL_LOGITS // self.model.unembedding.shape[1])
+        parts = x.split(step)
+        weight = self.model.unembedding
+        return torch.cat([self.multiply(p, weight, fmt, self._bias).amax(-1) for p in parts])
 
     def _expected_direction(self, fmt: NumberFormat) -> Float[Tensor, "target d_model"]:
         """Return W p: the direction whose dot product with x is the expected logit."""
@@ -76,16 +97,6 @@ class Readout:
                 total = total + probs[:, block] @ weight.T.double()
             self._expected[fmt.name] = torch.as_tensor(total)
         return self._expected[fmt.name]
-
-    def _log_sum_exp(self, x: Residuals, fmt: NumberFormat) -> Float[Tensor, " item"]:
-        parts = []
-        blocks = self.multiply.by_columns(x, self.model.unembedding, fmt, BLOCK)
-        for number, logits in enumerate(blocks):
-            if self._bias is not None:
-                logits += self._bias[number * BLOCK : (number + 1) * BLOCK]
-            peak = logits.amax(-1, keepdim=True)
-            parts.append(logits.sub_(peak).exp_().sum(-1).double().log() + peak[:, 0].double())
-        return torch.stack(parts).logsumexp(0)
 
     def _few_columns(
         self, residuals: Residuals, items: Items, fmt: NumberFormat

@@ -1,20 +1,28 @@
-"""Matrix products in a format. Accumulation is FP32 or wider; the caller adds biases in FP32.
+"""Matrix products in a format. Accumulation is FP32 or wider; biases are added in FP32.
 
 Where the machine multiplies in the format (native.py), it does; elsewhere the same rounded numbers
 are multiplied in FP32.
 """
 
-from collections.abc import Iterator
-
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pahq.precision.formats import NumberFormat
-from pahq.precision.native import integer_product, is_native
+from pahq.precision.formats import FP32, NumberFormat
+from pahq.precision.native import (
+    integer_activated,
+    integer_product,
+    integer_sum_exp,
+    is_native,
+)
 from pahq.precision.product import product
 from pahq.precision.quantize import Stored, round_trip, round_trip_weight, store
 
 EVERYTHING = slice(None)
+CHANNELS = 4096  # output channels that are stored at a time: rounding needs copies
+
+Rows = Float[Tensor, "*rows fan_in"] | Stored
+Bias = Float[Tensor, " fan_out"] | None
 
 
 class Products:
@@ -30,35 +38,61 @@ class Products:
 
     def __call__(
         self,
-        x: Float[Tensor, "*rows fan_in"],
+        x: Rows,
         weight: Float[Tensor, "fan_in fan_out"],
         fmt: NumberFormat,
+        bias: Bias = None,
     ) -> Float[Tensor, "*rows fan_out"]:
-        """Return ``x @ weight``, both rounded to ``fmt`` first.
+        """Return ``x @ weight``, both rounded to ``fmt`` first, plus a bias.
 
-        ``x`` has one scale for each row (token), ``weight`` one for each output channel.
+        ``x`` has one scale for each row (token), ``weight`` one for each output channel. Rows that
+        are ``Stored`` have been rounded already.
         """
         if _low(fmt, weight):
-            return integer_product(store(x, fmt), self.stored(weight, fmt))
-        return product(round_trip(x, fmt), self.rounded(weight, fmt))
+            x = x if isinstance(x, Stored) else store(x, fmt)
+            return integer_product(x, self.stored(weight, fmt), bias)
+        return product(_read(x, fmt), self.rounded(weight, fmt), bias)
 
-    def by_columns(
+    def activated(
         self,
-        x: Float[Tensor, "rows fan_in"],
+        x: Rows,
         weight: Float[Tensor, "fan_in fan_out"],
         fmt: NumberFormat,
+        bias: Bias,
+        activation: str,
+    ) -> Stored | None:
+        """Return an activation function of the same, rounded to ``fmt`` for the next product.
+
+        None where the two must be made one after the other.
+        """
+        if not _low(fmt, weight):
+            return None
+        x = x if isinstance(x, Stored) else store(x, fmt)
+        return integer_activated(x, self.stored(weight, fmt), bias, activation)
+
+    def sum_exp(
+        self,
+        x: Rows,
+        weight: Float[Tensor, "fan_in fan_out"],
+        fmt: NumberFormat,
+        bias: Bias,
+        shift: Float[Tensor, " rows"],
         block: int,
-    ) -> Iterator[Float[Tensor, "rows columns"]]:
-        """Yield the same product, ``block`` output channels at a time."""
-        starts = range(0, weight.shape[1], block)
+    ) -> Float[Tensor, " rows"]:
+        """Return the sum over output channels of exp(x @ weight + bias - shift), float64.
+
+        ``block`` channels are made at a time. An overflow gives infinity.
+        """
         if _low(fmt, weight):
-            codes, channels = store(x, fmt), self.stored(weight, fmt)
-            for start in starts:
-                yield integer_product(codes, channels[start : start + block])
-        else:
-            x, weight = round_trip(x, fmt), self.rounded(weight, fmt)
-            for start in starts:
-                yield product(x, weight[:, start : start + block])
+            x = x if isinstance(x, Stored) else store(x, fmt)
+            return integer_sum_exp(x, self.stored(weight, fmt), bias, shift, block)
+        x, weight = _read(x, fmt), self.rounded(weight, fmt)
+        found = torch.zeros(len(x), dtype=torch.float64, device=x.device)
+        for start in range(0, weight.shape[1], block):
+            part = slice(start, start + block)
+            logits = product(x, weight[:, part], None if bias is None else bias[part])
+            found += logits.sub_(shift[:, None]).exp_().sum(-1)
+        return found
 
     def rounded(
         self,
@@ -69,7 +103,7 @@ class Products:
         """Return ``weight``, or some of its columns, as it reads back from ``fmt``."""
         if _low(fmt, weight):
             return self.stored(weight, fmt)[columns].read().mT
-        if fmt.name != "fp32":
+        if fmt != FP32:
             key = (id(weight), fmt.name)
             if key not in self._rounded:
                 self._rounded[key] = (weight, round_trip_weight(weight, fmt))
@@ -80,9 +114,24 @@ class Products:
         """Return ``weight`` in ``fmt``: (fan_out, fan_in), a scale for each output channel."""
         key = (id(weight), fmt.name)
         if key not in self._stored:
-            self._stored[key] = (weight, store(weight.mT.contiguous(), fmt))
+            parts = [store(part.mT, fmt) for part in weight.split(CHANNELS, dim=1)]
+            self._stored[key] = (weight, _joined(parts))
         return self._stored[key][1]
 
 
+def rounded_rows(x: Float[Tensor, "*rows width"], fmt: NumberFormat) -> Rows:
+    """Return ``x`` rounded once for several uses; FP32 returns ``x`` itself."""
+    return x if fmt == FP32 else store(x, fmt)
+
+
+def _read(x: Rows, fmt: NumberFormat) -> Tensor:
+    return x.read() if isinstance(x, Stored) else round_trip(x, fmt)
+
+
+def _joined(parts: list[Stored]) -> Stored:
+    codes = torch.cat([part.codes for part in parts])
+    return Stored(codes, torch.cat([part.scale for part in parts if part.scale is not None]))
+
+
 def _low(fmt: NumberFormat, weight: Tensor) -> bool:
-    return fmt.name != "fp32" and is_native(fmt, weight.device.type)
+    return fmt != FP32 and is_native(fmt, weight.device.type)

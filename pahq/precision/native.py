@@ -8,6 +8,7 @@ docs/experiments.md.
 
 from collections.abc import Iterable
 from functools import cache
+from types import ModuleType
 
 import torch
 from jaxtyping import Float
@@ -16,7 +17,7 @@ from torch.nn.functional import pad
 
 from pahq.errors import UsageError
 from pahq.precision.formats import FP32, INT8, NumberFormat, find_format
-from pahq.precision.quantize import Stored
+from pahq.precision.quantize import Stored, kernels
 
 # cuBLASLt takes no fewer rows, and no sizes that are not multiples.
 CUDA_ROWS, CUDA_MULTIPLE = 17, 8
@@ -53,19 +54,76 @@ def check_native(names: Iterable[str], device: str) -> None:
         )
 
 
-def integer_product(x: Stored, weight: Stored) -> Float[Tensor, "*rows fan_out"]:
-    """Return the product of INT8 rows and INT8 output channels, read back in FP32.
+def integer_product(
+    x: Stored, weight: Stored, bias: Float[Tensor, " fan_out"] | None = None
+) -> Float[Tensor, "*rows fan_out"]:
+    """Return the product of INT8 rows and INT8 output channels, read back in FP32, plus a bias.
 
     Args:
         x: (*rows, fan_in) with a scale for each row.
         weight: (fan_out, fan_in) with a scale for each output channel.
+        bias: added in FP32.
     """
+    total, rows, channels = _totals(x, weight)
+    if (fast := _kernels(total)) is not None:
+        found = fast.read_product(total, rows, channels, bias)
+    else:
+        found = torch.mul(total, channels).mul_(rows[:, None])
+        if bias is not None:
+            found += bias
+    return found.view(*x.codes.shape[:-1], -1)
+
+
+def integer_activated(
+    x: Stored, weight: Stored, bias: Float[Tensor, " fan_out"] | None, activation: str
+) -> Stored | None:
+    """Return an activation function of ``integer_product`` as INT8 rows.
+
+    None where no compiled loop makes it.
+    """
+    total, rows, channels = _totals(x, weight)
+    fast = _kernels(total)
+    if fast is None or activation not in fast.ACTIVATIONS:
+        return None
+    codes, scale = fast.store_activated(total, rows, channels, bias, activation)
+    shape = x.codes.shape[:-1]
+    return Stored(codes.view(*shape, -1), scale.view(*shape, 1))
+
+
+def integer_sum_exp(
+    x: Stored,
+    weight: Stored,
+    bias: Float[Tensor, " fan_out"] | None,
+    shift: Float[Tensor, " rows"],
+    block: int,
+) -> Float[Tensor, " rows"]:
+    """Return the sum over output channels of exp(product + bias - shift), float64.
+
+    ``block`` channels are made at a time. An overflow gives infinity.
+    """
+    found = torch.zeros(len(shift), dtype=torch.float64, device=shift.device)
+    for start in range(0, len(weight.codes), block):
+        part = slice(start, start + block)
+        more = None if bias is None else bias[part]
+        total, rows, channels = _totals(x, weight[part])
+        if (fast := _kernels(total)) is not None:
+            fast.add_sum_exp(found, total, rows, channels, more, shift)
+        else:
+            logits = torch.mul(total, channels).mul_(rows[:, None])
+            logits = logits if more is None else logits.add_(more)
+            found += logits.sub_(shift[:, None]).exp_().sum(-1)
+    return found
+
+
+def _totals(x: Stored, weight: Stored) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the product of the codes, (rows, fan_out) int32, and the scales of either side."""
     assert x.scale is not None
     assert weight.scale is not None
-    codes = x.codes.flatten(0, -2)
-    total = _int_mm(codes, weight.codes)
-    found = torch.mul(total, weight.scale.mT).mul_(x.scale.flatten(0, -2))
-    return found.view(*x.codes.shape[:-1], -1)
+    return _int_mm(x.codes.flatten(0, -2), weight.codes), x.scale.flatten(), weight.scale.flatten()
+
+
+def _kernels(total: Tensor) -> ModuleType | None:
+    return kernels() if total.device.type == "cpu" else None
 
 
 def _int_mm(codes: Tensor, weight: Tensor) -> Tensor:

@@ -15,16 +15,18 @@ WORTH = 1 << 20  # multiply-adds below which the operator's own cost outweighs i
 
 
 def product(
-    x: Float[Tensor, "*rows fan_in"], weight: Float[Tensor, "fan_in fan_out"]
+    x: Float[Tensor, "*rows fan_in"],
+    weight: Float[Tensor, "fan_in fan_out"],
+    bias: Float[Tensor, " fan_out"] | None = None,
 ) -> Float[Tensor, "*rows fan_out"]:
-    """Return ``x @ weight`` in FP32."""
+    """Return ``x @ weight``, plus a bias, in FP32."""
     suits = x.device.type == "cpu" and x.dtype == weight.dtype == torch.float32
     if not suits or x.numel() * weight.shape[1] < WORTH or torch.is_grad_enabled() or not works():
-        return x @ weight
+        return x @ weight if bias is None else x @ weight + bias
     columns = weight.mT
     if not (columns.is_contiguous() or weight.is_contiguous()):
         columns = columns.contiguous()  # any other layout takes it seconds
-    return _multiply(x, columns)
+    return _multiply(x, columns, bias)
 
 
 @cache
@@ -39,5 +41,5 @@ def works() -> bool:
         return False
 
 
-def _multiply(x: Tensor, columns: Tensor) -> Tensor:
-    return torch.ops.mkldnn._linear_pointwise(x, columns, None, "none", [], "")
+def _multiply(x: Tensor, columns: Tensor, bias: Tensor | None = None) -> Tensor:
+    return torch.ops.mkldnn._linear_pointwise(x, columns, bias, "none", [], "")

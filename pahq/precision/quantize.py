@@ -6,12 +6,14 @@ a value never depends on what else is in the batch.
 """
 
 from dataclasses import dataclass
+from functools import cache
+from types import ModuleType
 
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from pahq.precision.formats import NumberFormat
+from pahq.precision.formats import INT8, NumberFormat
 
 SMALLEST_PEAK = 1e-30  # keeps the scale finite when a row is all zeros
 
@@ -45,6 +47,9 @@ def store(x: Float[Tensor, "*rows width"], fmt: NumberFormat) -> Stored:
     """
     if fmt.scaling == "none":
         return Stored(x.to(fmt.dtype), None)
+    if fmt == INT8 and x.device.type == "cpu" and (fast := kernels()) is not None:
+        codes, scales = fast.store_rows(x.reshape(-1, x.shape[-1]))
+        return Stored(codes.view(x.shape), scales.view(*x.shape[:-1], 1))
     peak = x.abs().amax(dim=-1, keepdim=True)  # (*rows, 1)
     if fmt.scaling == "overflow":
         scale = (peak / fmt.largest).clamp(min=1.0)
@@ -52,6 +57,16 @@ def store(x: Float[Tensor, "*rows width"], fmt: NumberFormat) -> Stored:
         scale = peak.clamp(min=SMALLEST_PEAK) / fmt.largest
     scaled = (x / scale).clamp(-fmt.largest, fmt.largest)
     return Stored((scaled.round() if fmt.is_integer else scaled).to(fmt.dtype), scale)
+
+
+@cache
+def kernels() -> ModuleType | None:
+    """Return the compiled loops of kernels.py; None where numba cannot be had."""
+    try:
+        from pahq.precision import kernels as found
+    except (ImportError, RuntimeError):  # not installed, or nowhere to keep what it compiles
+        return None
+    return found
 
 
 def round_trip(x: Float[Tensor, "*rows width"], fmt: NumberFormat) -> Float[Tensor, "*rows width"]:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pahq.precision import native
-from pahq.precision.formats import FORMATS, FP32, INT8
+from pahq.precision.formats import BF16, FORMATS, FP32, INT8
 from pahq.precision.matmul import Products
 from pahq.precision.native import describe, integer_product, is_native
 from pahq.precision.quantize import round_trip, round_trip_weight, store
@@ -50,14 +50,15 @@ def test_huge_values_are_scaled_not_saturated(huge):
     assert found.isfinite().all()
 
 
-@needs_int8
 @pytest.mark.parametrize("block", [5, 16, 64])
-def test_by_columns_is_the_same_product_in_parts(block):
-    x, weight = gaussian(7, 24), gaussian(24, 37, seed=1)
-    for fmt in (FP32, INT8):
-        parts = list(Products().by_columns(x, weight, fmt, block))
-        assert all(part.shape[1] <= block for part in parts)
-        assert torch.allclose(torch.cat(parts, 1), Products()(x, weight, fmt), rtol=1e-5, atol=1e-6)
+@pytest.mark.parametrize("fmt", [FP32, BF16, INT8], ids=lambda fmt: fmt.name)
+def test_a_sum_of_exponentials_is_that_of_the_whole_product(block, fmt):
+    x, weight, bias = gaussian(7, 24), gaussian(24, 37, seed=1), gaussian(37, seed=2)
+    shift = gaussian(7, seed=3)
+    found = Products().sum_exp(x, weight, fmt, bias, shift, block)
+    logits = Products()(x, weight, fmt, bias).double()
+    # Logits of order 10 are known to 1e-6 in FP32, their exponentials to as much of themselves.
+    assert torch.allclose(found, (logits - shift[:, None]).exp().sum(-1), rtol=1e-5)
 
 
 def test_the_largest_sum_does_not_overflow():
