@@ -7,7 +7,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from pahq.cli import bench, catalogs, runs
+from pahq.cli import bench, catalogs, comparing, runs
 from pahq.cli.usage import Commands, WrongUsage, explained
 from pahq.errors import PahqError, UsageError
 from pahq.paths import part
@@ -20,6 +20,7 @@ app = typer.Typer(
 )
 catalogs.add_to(app)
 runs.add_to(app)
+comparing.add_to(app)
 bench.add_to(app)
 
 

@@ -145,6 +145,7 @@ class Reading:
             total = total + self._standing_sum(stands, at)
         total = of_rows(total, rows)
         narrow: list[tuple[str, Tensor]] = []
+        wide: list[Tensor] = []
         for name in senders:
             change = changed.get(name)
             if change is None:
@@ -154,8 +155,14 @@ class Reading:
             if change.narrow:
                 narrow.append((name, difference))
             else:
-                total = total + difference
-        return total + self._out(narrow) if narrow else total
+                wide.append(difference)
+        if narrow:
+            total = self._out(narrow).add_(total)
+        elif wide:
+            total = total + wide.pop()
+        for difference in wide:
+            total.add_(difference)
+        return total
 
     def written(self, sender: str, at: Places) -> AtPlaces:
         """Return what a sender writes now minus what cut edges carry, as wide as the stream."""

@@ -20,6 +20,7 @@ from pahq.precision.quantize import Stored, round_trip, round_trip_weight, store
 
 EVERYTHING = slice(None)
 CHANNELS = 4096  # output channels that are stored at a time: rounding needs copies
+SMALL = 1 << 17  # weights that are kept as they read back, though they are multiplied as stored
 
 Rows = Float[Tensor, "*rows fan_in"] | Stored
 Bias = Float[Tensor, " fan_out"] | None
@@ -101,7 +102,7 @@ class Products:
         columns: slice | Tensor = EVERYTHING,
     ) -> Float[Tensor, "fan_in columns"]:
         """Return ``weight``, or some of its columns, as it reads back from ``fmt``."""
-        if _low(fmt, weight):
+        if _low(fmt, weight) and (columns is not EVERYTHING or weight.numel() > SMALL):
             return self.stored(weight, fmt)[columns].read().mT
         if fmt != FP32:
             key = (id(weight), fmt.name)
