@@ -5,6 +5,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
+from measured import Measured, Runs
 from pahq.runs.store import RunFolder
 from pahq.viz.feed import Feed
 from pahq.viz.theme import encoding
@@ -39,12 +40,21 @@ class Load:
 
 @dataclass
 class Tail:
-    """One browser session's place in one run's log."""
+    """One browser session's place in one run's log.
+
+    Attributes:
+        among: gives the runs among which the one in full precision is looked for.
+    """
 
     folder: RunFolder
+    among: Runs = tuple
     feed: Feed = field(default_factory=Feed)
     offset: int = 0
     sent: deque[int] = field(default_factory=lambda: deque([0] * OVERLAP, maxlen=OVERLAP))
+    measured: Measured = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.measured = Measured(self.folder, self.among)
 
     def read(self) -> None:
         """Take what was written since the last call.
@@ -77,5 +87,6 @@ class Tail:
             "encoding": encoding() if first else None,
             "ending": self.feed.ending,
             "compact": self.feed.compact,
+            "measured": self.measured.of(self.feed),
             **more,
         }

@@ -5,7 +5,10 @@ from pathlib import Path
 import streamlit as st
 
 HERE = Path(__file__).parent
-PAGES = [st.Page("pages/discover.py", title="Discover", icon=":material/hub:", default=True)]
+PAGES = [
+    st.Page("pages/discover.py", title="Discover", icon=":material/hub:", default=True),
+    st.Page("pages/compare.py", title="Compare", icon=":material/compare_arrows:"),
+]
 
 st.set_page_config(page_title="pahq", page_icon=str(HERE / "static/icon.svg"), layout="wide")
 st.logo(str(HERE / "static/logo.svg"), size="large")

@@ -1,6 +1,6 @@
 """What the page remembers of runs: session state, the URL and the one worker.
 
-Only this module and form.py touch session state and the URL.
+Only this module, form.py and pairing.py touch session state and the URL.
 """
 
 import gc
@@ -52,6 +52,11 @@ def recordings() -> list[RunFolder]:
     return found
 
 
+def every_run() -> list[RunFolder]:
+    """Return this user's runs, newest first, then the recorded ones."""
+    return [*store.list_runs(), *recordings()]
+
+
 def find(name: str | None) -> RunFolder | None:
     """Return the run or recording of this id, or None."""
     if not name or not SAFE_ID.fullmatch(name):
@@ -98,7 +103,7 @@ def expected() -> Forecast | None:
         settings = form.config()
     except PahqError:
         return None
-    return forecast(settings, [*store.list_runs(), *recordings()])
+    return forecast(settings, every_run())
 
 
 def refused() -> dict[str, str] | None:
@@ -190,7 +195,7 @@ def tail(run: RunFolder) -> Tail:
     """Return this session's place in the run's log, read up to now."""
     found = st.session_state.get("tail")
     if found is None or found.folder != run:
-        found = st.session_state["tail"] = Tail(run)
+        found = st.session_state["tail"] = Tail(run, every_run)
     found.read()
     return found
 

@@ -126,6 +126,12 @@ def damage(metric: Metric, logits: Float[Tensor, "target vocab"], targets: Targe
     return float((metric(logits, targets).double() * targets.batch.weight).sum())
 
 
+def unpatched(metric: Metric, targets: Sequence[Targets]) -> float:
+    """Return the damage of the full FP32 model itself: 0 where it is measured against it."""
+    # Every metric takes log-probabilities for logits: a constant more or less changes nothing.
+    return sum(damage(metric, t.log_probs, t) for t in targets)
+
+
 def _has_token(ids: Int[Tensor, "target token"]) -> bool:
     return bool((ids != NO_TOKEN).any(dim=-1).all())
 

@@ -18,10 +18,10 @@ from pahq.engine.propagate import Shortcuts
 from pahq.errors import SearchFailed
 from pahq.graph.nodes import Receiver
 from pahq.precision.policy import RECIPES
-from pahq.runs.config import make_config
+from pahq.runs.config import RunConfig, make_config
 from pahq.runs.memory import PeakMemory, resident_bytes
 from pahq.runs.pipeline import Session
-from pahq.runs.prepare import Prepared
+from pahq.runs.prepare import Prepared, policy_of
 
 
 def in_own_process(**settings: Any) -> dict[str, Any]:
@@ -50,7 +50,7 @@ def search(
     config: dict[str, Any], *, bridge_samples: int, shortcuts: dict[str, bool] | None = None
 ) -> dict[str, Any]:
     """Measure a whole search of the fast engine, then the bridge's tests in the same process."""
-    session, baseline, memory = _begin()
+    session, baseline, memory = _begin(make_config(**config))
     prepared = session.prepare(make_config(**config))
     rule = prepared.rule
     started = time.perf_counter()
@@ -58,6 +58,8 @@ def search(
         prepared.problem(prepared.policy),
         prepared.model.weights,
         shortcuts=Shortcuts(**(shortcuts or {})),
+        multiply=prepared.products,
+        pages=prepared.pages,
     )
     opened = time.perf_counter()
     events = list(acdc(prepared.graph, evaluator, rule))
@@ -88,7 +90,7 @@ def search(
 
 def whole_bridge(config: dict[str, Any]) -> dict[str, Any]:
     """Measure a whole search of the bridge engine."""
-    session, _, _ = _begin()
+    session = Session()
     prepared = session.prepare(make_config(**config, engine="bridge"))
     evaluator = prepared.evaluator()
     started = time.perf_counter()
@@ -101,15 +103,16 @@ def whole_bridge(config: dict[str, Any]) -> dict[str, Any]:
 
 def bridge_memory(config: dict[str, Any], *, bridge_samples: int) -> dict[str, Any]:
     """Measure the peak of the bridge evaluator, from loading on."""
-    session, baseline, memory = _begin()
-    prepared = session.prepare(make_config(**config, engine="bridge"))
+    settings = make_config(**config, engine="bridge")
+    session, baseline, memory = _begin(settings)
+    prepared = session.prepare(settings)
     _bridge_seconds(prepared, bridge_samples)
     return {"peak_bytes": memory.peak, "baseline_bytes": baseline}
 
 
-def _begin() -> tuple[Session, int, PeakMemory]:
+def _begin(config: RunConfig) -> tuple[Session, int, PeakMemory]:
     session = Session()
-    session.warm()
+    session.warm(policy_of(config))
     baseline = resident_bytes()
     return session, baseline, PeakMemory()
 

@@ -16,7 +16,7 @@ from pahq.engine.problem import NOTHING_CUT, Cuts, Problem, with_cuts
 from pahq.errors import UsageError
 from pahq.graph.build import Graph
 from pahq.graph.nodes import Receiver, Sender
-from pahq.metrics import Targets, damage, task_score
+from pahq.metrics import Targets, damage, task_score, unpatched
 from pahq.precision.policy import Policy
 from pahq.tasks.batches import PromptBatch
 
@@ -81,6 +81,10 @@ class BridgeEvaluator:
             )
             for targets, carried in zip(self._targets, self._carried, strict=True)
         )
+
+    def unpatched(self) -> float:
+        """Return the damage of the full FP32 model."""
+        return unpatched(self.problem.metric, self._targets)
 
     def task_score(self) -> float:
         """Return the share of prompts that the model gets right; NaN without answers."""

@@ -4,6 +4,7 @@ They would have caught most silent errors that users of circuit tools report: he
 head 0's input, hooks behind the LayerNorm, weights that were folded on one side only.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from pahq.engine.problem import NOTHING_CUT
 from pahq.engine.reference import Forward, patched_forward
 from pahq.errors import CheckFailed
 from pahq.graph.build import Graph
+from pahq.models.pages import Pages
 from pahq.models.weights import HeadWeights, ModelWeights
 from pahq.precision.formats import FP32
 from pahq.precision.matmul import Products
@@ -28,23 +30,38 @@ PROMPTS, LENGTH = 2, 12
 
 
 @torch.no_grad()
-def check_model(model: ModelWeights, bridge: Any) -> None:
+def check_model(model: ModelWeights, bridge: Any, *, pages: Pages | None = None) -> None:
     """Compare our forward with the loaded model's on random tokens.
+
+    Args:
+        model: the weights.
+        bridge: the model they were taken from.
+        pages: where the weights are mapped; each layer's are given back once both have read them.
 
     Raises:
         CheckFailed: naming the check, the component and the numbers.
     """
     tokens = random_tokens(model)
     plan = Plan(RECIPES["fp32"].background(Graph(model.shape)))
-    forward = patched_forward(model, tokens, plan=plan, multiply=Products())
+    found = pages or Pages()
+
+    def leave(layer: int) -> None:
+        found.release(model.layer(layer))
+
+    forward = patched_forward(model, tokens, plan=plan, multiply=Products(), after_layer=leave)
     seen: list[Tensor] = []
-    theirs = bridge.run_with_hooks(
-        tokens, fwd_hooks=[("ln_final.hook_in", lambda x, hook: seen.append(x))]
-    )
+    hooks = [("ln_final.hook_in", lambda x, hook: seen.append(x))]
+    if found.ranges:
+        hooks += [
+            (f"blocks.{layer}.hook_out", lambda x, hook, layer=layer: leave(layer))
+            for layer in range(len(model.blocks))
+        ]
+    theirs = bridge.run_with_hooks(tokens, fwd_hooks=hooks)
     _check_parity(model, forward, theirs)
+    found.release([model.unembedding])
     _check_sum(model, forward, seen[0])
     for layer in range(len(model.blocks)):
-        _check_isolation(model, tokens, plan, forward, layer)
+        _check_isolation(model, tokens, plan, forward, layer, leave)
 
 
 def random_tokens(model: ModelWeights) -> Int[Tensor, "batch pos"]:
@@ -81,7 +98,12 @@ def _check_sum(model: ModelWeights, forward: Forward, theirs: Tensor) -> None:
 
 
 def _check_isolation(
-    model: ModelWeights, tokens: Tensor, plan: Plan, clean: Forward, layer: int
+    model: ModelWeights,
+    tokens: Tensor,
+    plan: Plan,
+    clean: Forward,
+    layer: int,
+    leave: Callable[[int], None],
 ) -> None:
     """Change the last head's query input: its output must change, no other of its layer."""
     heads = model.blocks[layer].heads
@@ -95,6 +117,7 @@ def _check_isolation(
         multiply=Products(),
         cuts={**NOTHING_CUT, f"{last}<q>": frozenset(["input"])},
         carried=carried,
+        after_layer=leave,
     )
     first = 1 + layer * (len(heads) + (model.blocks[layer].mlp is not None))
     change = (patched.values - clean.values)[first : first + len(heads)].abs().flatten(1).amax(1)

@@ -25,14 +25,15 @@ from pahq.engine.propagate import Propagation, Shortcuts
 from pahq.engine.reading import Reading
 from pahq.engine.readout import Readout
 from pahq.engine.repeats import Repeats
-from pahq.engine.standing import ablated, trace
+from pahq.engine.standing import Trace, ablated, trace
 from pahq.engine.whole import final_residual
 from pahq.graph.build import Graph
 from pahq.graph.nodes import LOGITS, Receiver, ReceiverKind, Sender
-from pahq.metrics import Targets, task_score
+from pahq.metrics import Targets, task_score, unpatched
+from pahq.models.pages import Pages, trim_heap
 from pahq.models.weights import ModelWeights
 from pahq.precision.formats import FP32
-from pahq.precision.matmul import Products
+from pahq.precision.matmul import CHANNELS, Products
 from pahq.precision.policy import RECIPES, Plan
 from pahq.tasks.batches import PromptBatch
 
@@ -47,16 +48,29 @@ class FastEvaluator:
     """
 
     def __init__(
-        self, problem: Problem, model: ModelWeights, *, shortcuts: Shortcuts | None = None
+        self,
+        problem: Problem,
+        model: ModelWeights,
+        *,
+        shortcuts: Shortcuts | None = None,
+        multiply: Products | None = None,
+        pages: Pages | None = None,
     ):
         self.problem, self.model = problem, model
         self.shortcuts = shortcuts or Shortcuts()
-        self.multiply = Products()
+        self.pages = pages or Pages()
+        self.multiply = multiply or Products(release=self.pages.release)
         self.background = Plan(problem.policy.background(problem.graph))
         self.plan = self.background
         self.evaluations = 0
+        self._raised: dict[str, str] = {}
+        self._layer = ""
+        self._matrices = model.matrices()
         with torch.inference_mode():
+            self._store_weights()
             self._parts = [_Part(self, batch) for batch in problem.batches]
+        self.rest(self._matrices)
+        trim_heap()
 
     @property
     def followed(self) -> int:
@@ -66,8 +80,32 @@ class FastEvaluator:
     def focus(self, component: str) -> dict[str, str]:
         """Protect ``component``; return the formats that now differ from the background plan."""
         raised = self.problem.policy.raised(self.problem.graph, component)
-        self.plan = Plan({**self.background.formats, **raised})
+        self.rest(name for name in self._raised if name not in raised)
+        self.plan, self._raised = Plan({**self.background.formats, **raised}), raised
+        if (layer := component[1:].partition(".")[0]) != self._layer:
+            self._layer = layer
+            trim_heap()
         return raised
+
+    def _store_weights(self) -> None:
+        """Store all weights in their format before anything else is in memory.
+
+        What is kept for long then lies together, and what is not can be given back.
+        """
+        for name, weights in self._matrices.items():
+            for weight in weights if name != "input" else ():  # of the embedding, rows are rounded
+                self.multiply.hold(weight, self.background[name])
+        trim_heap()
+
+    def rest(self, names: Iterable[str]) -> None:
+        """Give back the memory of FP32 weights of components that compute in another format."""
+        for name in names:
+            if self.background[name] != FP32:
+                self.pages.release(self._matrices[name])
+
+    def leave_layer(self, layer: int) -> None:
+        """Give back what a forward in FP32 read of a layer that is in another format."""
+        self.rest(name for name in self._matrices if name[1:].partition(".")[0] == str(layer))
 
     @torch.inference_mode()
     def damages(self, receiver: Receiver, cut_sets: Sequence[Sequence[Sender]]) -> list[float]:
@@ -91,6 +129,10 @@ class FastEvaluator:
         self.evaluations += 1
         return sum(part.damage(cuts, self.problem.graph) for part in self._parts)
 
+    def unpatched(self) -> float:
+        """Return the damage of the full FP32 model."""
+        return unpatched(self.problem.metric, [part.readout.targets for part in self._parts])
+
     def task_score(self) -> float:
         """Return the share of prompts that the full FP32 model gets right; NaN without answers."""
         return task_score([part.readout.targets for part in self._parts])
@@ -102,11 +144,11 @@ class _Part:
     def __init__(self, owner: FastEvaluator, batch: PromptBatch):
         model, multiply, plan = owner.model, owner.multiply, owner.background
         problem = owner.problem
-        clean = trace(model, batch.clean, plan, multiply)
         full = Plan(RECIPES["fp32"].background(problem.graph))
-        unpatched = clean if plan == full else trace(model, batch.clean, full, multiply)
-        final = unpatched.streams["logits"][batch.row, batch.position]
-        targets = Targets(batch, _log_probs(model, final, multiply))
+        clean = trace(model, batch.clean, plan, multiply) if plan == full else None
+        targets = Targets(batch, self._full_model(owner, batch, full, clean))
+        clean = clean or trace(model, batch.clean, plan, multiply)
+        trim_heap()
         self.readout = Readout(model, problem.metric, targets, multiply)
         self.shortcuts = owner.shortcuts
         self._batch_size, length = batch.clean.shape
@@ -129,6 +171,23 @@ class _Part:
         self.flow = Propagation(self.reading, problem.graph, owner.shortcuts, first)
         # What stands while the receiver tested last is in focus, and what its head wrote.
         self._focused: tuple[tuple[str, str], Propagation, Repeats | None] | None = None
+
+    @staticmethod
+    def _full_model(
+        owner: FastEvaluator, batch: PromptBatch, full: Plan, traced: Trace | None
+    ) -> Float[Tensor, "target vocab"]:
+        """Return the full model's log-probabilities, float64, and keep nothing of its forward."""
+        model, multiply = owner.model, owner.multiply
+        traced = traced or trace(model, batch.clean, full, multiply, after_layer=owner.leave_layer)
+        final = traced.streams["logits"][batch.row, batch.position]
+        x, bias, parts = components.normalise(final, model.norm), model.unembedding_bias, []
+        for part in model.unembedding.split(CHANNELS, dim=1):
+            parts.append(multiply(x, part, FP32))
+            if owner.background["logits"] != FP32:
+                owner.pages.release([part])
+        logits = torch.cat(parts, dim=1).double()
+        trim_heap()
+        return (logits if bias is None else logits + bias).log_softmax(-1)
 
     def damages(self, receiver: Receiver, cut_sets: list[list[str]], plan: Plan) -> Tensor:
         """Return this batch's share of each alternative's damage, (alt,) float64."""
@@ -254,10 +313,6 @@ def place_bytes(model: ModelWeights) -> int:
     mlp = model.blocks[0].mlp
     hidden = mlp.into.shape[1] if mlp is not None else 0
     return 4 * (3 * hidden + 6 * model.embedding.shape[1])
-
-
-def _log_probs(model: ModelWeights, final: Tensor, multiply: Products) -> Tensor:
-    return components.logits(final, model, FP32, multiply).double().log_softmax(-1)
 
 
 def _first_difference(batch: PromptBatch) -> int:

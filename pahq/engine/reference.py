@@ -3,7 +3,7 @@
 No shortcut is taken: whatever is faster must agree with this.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,7 +14,7 @@ from pahq.engine import components
 from pahq.engine.cache import Values, carried_values
 from pahq.engine.problem import NOTHING_CUT, Cuts, Problem, with_cuts
 from pahq.graph.nodes import Receiver, Sender
-from pahq.metrics import Targets, damage, task_score
+from pahq.metrics import Targets, damage, task_score, unpatched
 from pahq.models.weights import Block, ModelWeights
 from pahq.precision.matmul import Products
 from pahq.precision.policy import RECIPES, Plan
@@ -43,6 +43,7 @@ def patched_forward(
     multiply: Products,
     cuts: Cuts = NOTHING_CUT,
     carried: Values | None = None,
+    after_layer: Callable[[int], None] = lambda layer: None,
 ) -> Forward:
     """Run the model; a receiver reads, for each sender cut from it, the carried value instead.
 
@@ -53,6 +54,7 @@ def patched_forward(
         multiply: matrix products (shared between calls: it keeps rounded weights).
         cuts: which edges are cut; none by default.
         carried: (sender, batch, pos, d_model) what a cut edge carries; needed with cuts.
+        after_layer: is told the number of each layer that is done.
     """
     stream = _Stream(model, components.embed(model, tokens, plan["input"]), cuts, carried)
     for layer, block in enumerate(model.blocks):
@@ -63,6 +65,7 @@ def patched_forward(
             x = stream.read([name])[0]
             out = components.mlp_output(x, block.mlp, plan[name], multiply)
             stream.write([name], out[None])
+        after_layer(layer)
     return Forward(stream.values, stream.read(["logits"])[0])
 
 
@@ -156,6 +159,10 @@ class ReferenceEvaluator:
             damage(metric, self._logits(targets.batch, carried, self.plan, cuts), targets)
             for targets, carried in zip(self._targets, self._carried, strict=True)
         )
+
+    def unpatched(self) -> float:
+        """Return the damage of the full FP32 model."""
+        return unpatched(self.problem.metric, self._targets)
 
     def task_score(self) -> float:
         """Return the share of prompts that the full FP32 model gets right; NaN without answers."""

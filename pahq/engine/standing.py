@@ -5,6 +5,7 @@ kept edges that is a short sum. The differences of heads are kept as wide as a h
 about six times smaller than what they write.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
@@ -37,7 +38,12 @@ class Trace:
 
 @torch.no_grad()
 def trace(
-    model: ModelWeights, tokens: Int[Tensor, "batch pos"], plan: Plan, multiply: Products
+    model: ModelWeights,
+    tokens: Int[Tensor, "batch pos"],
+    plan: Plan,
+    multiply: Products,
+    *,
+    after_layer: Callable[[int], None] = lambda layer: None,
 ) -> Trace:
     """Run the model under ``plan`` and keep what the fast engine needs."""
     found = Trace()
@@ -52,6 +58,7 @@ def trace(
             out = components.mlp_output(stream, block.mlp, plan[name], multiply)
             found.written[name] = out
             stream = stream + out
+        after_layer(layer)
     found.streams["logits"] = stream
     return found
 

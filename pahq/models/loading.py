@@ -5,7 +5,7 @@ import hashlib
 import os
 import textwrap
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from pahq.models.files import (
     read_config,
 )
 from pahq.models.locate import find_directory
+from pahq.models.pages import Pages
 from pahq.models.weights import ACTIVATIONS, ModelWeights, take_weights
 from pahq.tokenizer import Tokenizer
 
@@ -39,6 +40,7 @@ class LoadedModel:
         weights: the same weights for our own engines; views of the bridge's parameters.
         tokenizer: None if the model came without one.
         hash: of its files (or of its parameters, for a bridge handed in).
+        pages: the mapped files in which its weights lie; none for a bridge handed in.
     """
 
     name: str
@@ -46,6 +48,7 @@ class LoadedModel:
     weights: ModelWeights
     tokenizer: Tokenizer | None
     hash: str
+    pages: Pages = field(default_factory=Pages)
 
 
 def load_model(name: str, *, device: torch.device) -> LoadedModel:
@@ -61,8 +64,7 @@ def load_model(name: str, *, device: torch.device) -> LoadedModel:
     config = _checked(path)
     native = config.get("model_type") == NATIVE_TYPE
     bridge = _boot_native(path, config) if native else _boot_transformers(path)
-    bridge.cfg.model_name = name
-    return _loaded(name, bridge, device, Tokenizer.from_directory(path), hash_files(path))
+    return _from_files(name, path, bridge, device)
 
 
 @contextlib.contextmanager
@@ -214,8 +216,15 @@ def _from_hub(name: str, device: torch.device) -> LoadedModel:
     path = Path(folder)
     _checked(path)
     bridge = _boot_transformers(path)
+    return _from_files(name, path, bridge, device)
+
+
+def _from_files(name: str, path: Path, bridge: Any, device: torch.device) -> LoadedModel:
     bridge.cfg.model_name = name
-    return _loaded(name, bridge, device, Tokenizer.from_directory(path), hash_files(path))
+    tokenizer = Tokenizer.from_directory(path)
+    loaded = replace(_loaded(name, bridge, device, tokenizer, hash_files(path)), pages=Pages.find())
+    loaded.pages.release([loaded.weights.embedding, loaded.weights.unembedding])
+    return loaded
 
 
 class _quiet:

@@ -92,16 +92,25 @@ class ModelWeights:
         """Number of tokens that can be read."""
         return self.embedding.shape[0]
 
-    def sizes(self) -> dict[str, int]:
-        """Return the number of matrix weights of each component, by its name."""
-        found = {"input": self.embedding.numel(), "logits": self.unembedding.numel()}
+    def matrices(self) -> dict[str, tuple[Tensor, ...]]:
+        """Return the matrices that each component multiplies with, by its name."""
+        found = {"input": (self.embedding,), "logits": (self.unembedding,)}
         for layer, block in enumerate(self.blocks):
             for h, head in enumerate(block.heads):
-                parts = (head.query, head.key, head.value, head.out)
-                found[f"a{layer}.h{h}"] = sum(part.numel() for part in parts)
+                found[f"a{layer}.h{h}"] = (head.query, head.key, head.value, head.out)
             if block.mlp is not None:
-                found[f"m{layer}"] = block.mlp.into.numel() + block.mlp.out.numel()
+                found[f"m{layer}"] = (block.mlp.into, block.mlp.out)
         return found
+
+    def sizes(self) -> dict[str, int]:
+        """Return the number of matrix weights of each component, by its name."""
+        return {name: sum(w.numel() for w in each) for name, each in self.matrices().items()}
+
+    def layer(self, number: int) -> tuple[Tensor, ...]:
+        """Return all matrices of one block."""
+        prefixes = (f"a{number}.", f"m{number}")
+        found = self.matrices()
+        return tuple(w for name, each in found.items() if name.startswith(prefixes) for w in each)
 
 
 @torch.no_grad()

@@ -129,6 +129,16 @@ def _sum_exp(total, rows, channels, bias, shift, out):
         out[i] += found
 
 
+def load() -> None:
+    """Compile every loop, or load what was compiled before, so that the first use is fast."""
+    x = torch.ones(2, 3)
+    codes, scale = store_rows(x)
+    total, channels = codes.int(), torch.ones(3)
+    read_product(total, scale, channels, None)
+    store_activated(total, scale, channels, None, "relu")
+    add_sum_exp(torch.zeros(2, dtype=torch.float64), total, scale, channels, None, scale)
+
+
 # --- for tensors --------------------------------------------------------------------------------
 
 

@@ -4,6 +4,8 @@ Where the machine multiplies in the format (native.py), it does; elsewhere the s
 are multiplied in FP32.
 """
 
+from collections.abc import Callable, Iterable
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -30,9 +32,11 @@ class Products:
     """Products with one model's weights, in any format.
 
     Weights are stored in a format once: a search multiplies with the same ones thousands of times.
+    ``release`` is told which FP32 weights it need not keep at hand.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, release: Callable[[Iterable[Tensor]], None] = lambda weights: None):
+        self._release = release
         # The weight itself is kept beside its copy: its id may then not be used again.
         self._rounded: dict[tuple[int, str], tuple[Tensor, Tensor]] = {}
         self._stored: dict[tuple[int, str], tuple[Tensor, Stored]] = {}
@@ -87,12 +91,15 @@ class Products:
         if _low(fmt, weight):
             x = x if isinstance(x, Stored) else store(x, fmt)
             return integer_sum_exp(x, self.stored(weight, fmt), bias, shift, block)
+        kept_low = any(held is weight for held, _ in self._stored.values())
         x, weight = _read(x, fmt), self.rounded(weight, fmt)
         found = torch.zeros(len(x), dtype=torch.float64, device=x.device)
         for start in range(0, weight.shape[1], block):
             part = slice(start, start + block)
             logits = product(x, weight[:, part], None if bias is None else bias[part])
             found += logits.sub_(shift[:, None]).exp_().sum(-1)
+            if fmt == FP32 and kept_low:
+                self._release([weight[:, part]])
         return found
 
     def rounded(
@@ -108,8 +115,21 @@ class Products:
             key = (id(weight), fmt.name)
             if key not in self._rounded:
                 self._rounded[key] = (weight, round_trip_weight(weight, fmt))
+                self._release([weight])
             weight = self._rounded[key][1]
         return weight if columns is EVERYTHING else weight[:, columns]
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of the weights that are held in formats other than FP32."""
+        read = sum(_bytes(values) for _, values in self._rounded.values())
+        stored = (values for _, values in self._stored.values())
+        return read + sum(_bytes(s.codes) + _bytes(s.scale) for s in stored)
+
+    def hold(self, weight: Float[Tensor, "fan_in fan_out"], fmt: NumberFormat) -> None:
+        """Store a weight in the form in which products take it."""
+        if fmt != FP32:
+            (self.stored if _low(fmt, weight) else self.rounded)(weight, fmt)
 
     def stored(self, weight: Float[Tensor, "fan_in fan_out"], fmt: NumberFormat) -> Stored:
         """Return ``weight`` in ``fmt``: (fan_out, fan_in), a scale for each output channel."""
@@ -117,6 +137,7 @@ class Products:
         if key not in self._stored:
             parts = [store(part.mT, fmt) for part in weight.split(CHANNELS, dim=1)]
             self._stored[key] = (weight, _joined(parts))
+            self._release([weight])
         return self._stored[key][1]
 
 
@@ -132,6 +153,10 @@ def _read(x: Rows, fmt: NumberFormat) -> Tensor:
 def _joined(parts: list[Stored]) -> Stored:
     codes = torch.cat([part.codes for part in parts])
     return Stored(codes, torch.cat([part.scale for part in parts if part.scale is not None]))
+
+
+def _bytes(x: Tensor | None) -> int:
+    return 0 if x is None else x.numel() * x.element_size()
 
 
 def _low(fmt: NumberFormat, weight: Tensor) -> bool:

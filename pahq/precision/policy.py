@@ -71,6 +71,11 @@ class Policy:
         used = set(self.background(graph).values()) | ({self.focus} if self.focus else set())
         return [entry.name for entry in catalog.FORMATS if entry.name in used]
 
+    def mentions(self, fmt: str) -> bool:
+        """Return whether the recipe names a format, for whatever component."""
+        named = (*(getattr(self, kind) for kind in KINDS), self.focus, *self.components.values())
+        return fmt in named
+
     def rounds(self, graph: Graph) -> bool:
         """Return whether anything computes in another format than FP32."""
         return self.formats_used(graph) != ["fp32"]

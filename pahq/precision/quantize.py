@@ -64,6 +64,8 @@ def kernels() -> ModuleType | None:
     """Return the compiled loops of kernels.py; None where numba cannot be had."""
     try:
         from pahq.precision import kernels as found
+
+        found.load()
     except (ImportError, RuntimeError):  # not installed, or nowhere to keep what it compiles
         return None
     return found

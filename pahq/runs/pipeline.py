@@ -24,11 +24,19 @@ from pahq.discovery.screen import ScreeningEvaluator
 from pahq.errors import PahqError, SearchFailed, UsageError
 from pahq.models.loading import LoadedModel, load_model
 from pahq.models.locate import find_directory, version
-from pahq.precision.policy import RECIPES
+from pahq.precision.policy import RECIPES, Policy
+from pahq.precision.quantize import kernels
 from pahq.runs.config import RunConfig
 from pahq.runs.environment import available_cores, environment
 from pahq.runs.memory import PeakMemory, resident_bytes
-from pahq.runs.prepare import Baseline, Prepared, SearchEvaluator, check_exists, prepare
+from pahq.runs.prepare import (
+    Baseline,
+    Prepared,
+    SearchEvaluator,
+    check_exists,
+    policy_of,
+    prepare,
+)
 from pahq.runs.recorder import Recorder
 from pahq.runs.state import work_on
 from pahq.runs.store import RunFolder, check_free, create
@@ -47,16 +55,25 @@ class Session:
         self._model: LoadedModel | None = None
         self._key: tuple[Any, ...] | None = None
         self._baseline_bytes: int | None = None
+        self._compiled = False
         self._prepared: Prepared | None = None  # the settings prepared last: check, then run
         self._prepared_for: tuple[dict[str, Any], str] | None = None
 
-    def warm(self) -> None:
-        """Import what a search needs, so that the next request starts at once."""
+    def warm(self, policy: Policy | None = None) -> None:
+        """Import what a search needs, so that the next request starts at once.
+
+        Args:
+            policy: if given, also what its formats need.
+        """
         import transformer_lens.model_bridge  # noqa: F401 - loaded for its side effect
         import transformers.models.auto  # noqa: F401
 
         if self._baseline_bytes is None:
             self._baseline_bytes = resident_bytes()
+        if policy is not None and policy.mentions("int8") and not self._compiled:
+            before, self._compiled = resident_bytes(), True
+            kernels()
+            self._baseline_bytes += resident_bytes() - before  # a library like the others
 
     def load(self, name: str, device: str = "auto") -> LoadedModel:
         """Return the model called ``name``; the one used last is kept.
@@ -167,7 +184,7 @@ class Session:
             check_exists(config)
         threads = config.threads or available_cores()
         torch.set_num_threads(threads)
-        self.warm()
+        self.warm(policy_of(config))
         loaded = model if model is not None else self.load(config.model, config.device)
         same = config.model_dump(exclude={"threshold", "absolute", "order", "batch_size"})
         # Files may have changed since they were read.

@@ -22,6 +22,8 @@ from pahq.graph.build import Graph
 from pahq.metrics import Metric, check_answers, find_metric, kl
 from pahq.models.loading import LoadedModel
 from pahq.models.locate import find_directory
+from pahq.models.pages import Pages
+from pahq.precision.matmul import Products
 from pahq.precision.native import check_native
 from pahq.precision.policy import RECIPES, Policy, check_fits, find_policy, from_dict
 from pahq.runs.config import MOST_EXAMPLES, RunConfig
@@ -78,6 +80,16 @@ class Prepared:
         """Where the search computes."""
         return self.model.weights.embedding.device
 
+    @property
+    def pages(self) -> Pages:
+        """The mapped weights that may be given back while their component is in a low format."""
+        return Pages() if self.policy.screens else self.model.pages  # screening needs both
+
+    @cached_property
+    def products(self) -> Products:
+        """Products with the model's weights; what is stored in a format is stored once."""
+        return Products(release=self.pages.release)
+
     @cached_property
     def batches(self) -> tuple[PromptBatch, ...]:
         """The prompts as tensors."""
@@ -86,14 +98,12 @@ class Prepared:
     @cached_property
     def baseline(self) -> Baseline:
         """What the unpatched model does under both precision plans."""
-        full = self.measurer(RECIPES["fp32"])
-        score, unpatched = full.task_score(), full.damage(NOTHING_CUT)
-        floor = floor_kl = 0.0
+        judged = self.measurer(self.judged)
+        score, floor, floor_kl = judged.task_score(), 0.0, 0.0
         if self.judged.rounds(self.graph):
-            low = self.measurer(self.judged)
-            damage = low.damage(NOTHING_CUT)
-            floor = abs(damage - unpatched)
-            if low.problem.metric is not kl:
+            damage = judged.damage(NOTHING_CUT)
+            floor = abs(damage - judged.unpatched())
+            if judged.problem.metric is not kl:
                 damage = self.measurer(self.judged, metric=kl).damage(NOTHING_CUT)
             floor_kl = damage
         return Baseline(floor, floor_kl, None if math.isnan(score) else score)
@@ -111,7 +121,7 @@ class Prepared:
         """
         at_once = fitting_batch(asked, self.model.weights, self.batches, self.policy)
         other = replace(self, config=config.model_copy(update={"batch_size": at_once}))
-        for name in ("graph", "batches", "baseline"):
+        for name in ("graph", "batches", "baseline", "products"):
             if name in self.__dict__:
                 other.__dict__[name] = self.__dict__[name]
         return other
@@ -172,8 +182,9 @@ class Prepared:
             problem = replace(problem, metric=metric)
         if self.config.engine == "bridge":  # our own forward may not hold for such a model
             return BridgeEvaluator(problem, self.model.bridge)
-        engine = FastEvaluator if self.config.engine == "fast" else ReferenceEvaluator
-        return engine(problem, self.model.weights)
+        if self.config.engine == "reference":
+            return ReferenceEvaluator(problem, self.model.weights)
+        return FastEvaluator(problem, self.model.weights, multiply=self.products, pages=self.pages)
 
     def held_out(self) -> tuple[PromptBatch, ...] | None:
         """Return prompts of the same task that no search has seen; None for a task file."""
@@ -198,6 +209,18 @@ def check_exists(config: RunConfig) -> None:
         find_task(config.task)
 
 
+def policy_of(config: RunConfig) -> Policy:
+    """Return the precision recipe that a config names or holds.
+
+    Raises:
+        UnknownName: if there is none of this name.
+        BadPolicy: if it cannot be used.
+    """
+    if config.policy_recipe is not None:
+        return from_dict(config.policy_recipe, source=config.policy)
+    return find_policy(config.policy)
+
+
 def prepare(config: RunConfig, model: LoadedModel, *, threads: int) -> Prepared:
     """Check that everything fits together, before anything is computed or written.
 
@@ -205,11 +228,7 @@ def prepare(config: RunConfig, model: LoadedModel, *, threads: int) -> Prepared:
         PahqError: with one clear message for whatever does not.
     """
     pairs = read_pairs(config, model)
-    policy = (
-        from_dict(config.policy_recipe, source=config.policy)
-        if config.policy_recipe is not None
-        else find_policy(config.policy)
-    )
+    policy = policy_of(config)
     hashes = {"model_hash": model.hash, "task_hash": hash_pairs(pairs)}
     for name, found in hashes.items():
         wanted = getattr(config, name)
@@ -237,7 +256,7 @@ def prepare(config: RunConfig, model: LoadedModel, *, threads: int) -> Prepared:
     if config.engine == "bridge":
         check_policy(policy, prepared.graph)
     else:
-        check_model(model.weights, model.bridge)
+        check_model(model.weights, model.bridge, pages=model.pages)
     return prepared
 
 

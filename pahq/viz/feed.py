@@ -78,6 +78,17 @@ class Feed:
             if isinstance(row[0], int) and len(row) > 2 and row[2]
         ]
 
+    def decision_numbers(self) -> dict[str, int]:
+        """Return each decided edge's name -> the number of its decision, from 0."""
+        if self.header is None:
+            return {}
+        nodes, senders, receivers = (self.header[k] for k in ("nodes", "senders", "receivers"))
+        decisions = (row for row in self.rows if isinstance(row[0], int))
+        return {
+            f"{nodes[senders[sender]][0]}->{receivers[receiver][0]}": i
+            for i, (sender, receiver, *_) in enumerate(decisions)
+        }
+
     def _event(self, event: Event, t: float) -> None:
         if isinstance(event, RunStarted):
             self._begin(event)

@@ -5,8 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 from pahq.discovery.events import EdgeTested, Event
 from pahq.errors import UsageError
+from pahq.graph.build import GraphShape
 from pahq.graph.nodes import ReceiverKind
+from pahq.viz.frame import BARE, Trace, frame, plain
 from pahq.viz.layout import HEAD_HEIGHT, Layout, bezier
+from pahq.viz.maps import precision_json, sensitivity_json
+from pahq.viz.sensitivity import sensitivity_of
 from pahq.viz.theme import SYMBOLS, THEMES, WIDTHS, Theme, bits, borderline, width_bin
 from pahq.viz.view import View, component, ends, view_at
 
@@ -15,8 +19,6 @@ if TYPE_CHECKING:
 
 BUDGET = 1500  # edges drawn; the strongest of them
 SHIFT = {"q": -0.16, "k": 0.0, "v": 0.16}  # where on a head an edge arrives
-BARE = {"showgrid": False, "zeroline": False, "showline": False, "ticks": ""}
-Trace = dict[str, Any]
 
 
 def circuit_figure(
@@ -41,6 +43,29 @@ def precision_figure(
     return _figure(precision_json(_view(events, step), theme=theme))
 
 
+def sensitivity_figure(
+    sensitivity: dict[str, Any], shape: GraphShape, *, theme: str = "light"
+) -> "go.Figure":
+    """Return how far the prediction moves when one component alone computes in a low format.
+
+    Args:
+        sensitivity: the content of a run's sensitivity.json.
+        shape: the model's shape.
+        theme: ``light`` or ``dark``.
+
+    Raises:
+        UsageError: if ``sensitivity`` holds no measurement.
+    """
+    found = sensitivity_of(sensitivity)
+    if found is None:
+        raise UsageError(
+            "There is no sensitivity to draw.",
+            why="what was given holds no cost of any component",
+            fix="give the content of the sensitivity.json of a run with the policy pahq-auto",
+        )
+    return _figure(sensitivity_json(found, shape, theme=theme))
+
+
 def damage_figure(events: Sequence[Event], *, theme: str = "light") -> "go.Figure":
     """Return damage against the number of edges that remain.
 
@@ -61,30 +86,33 @@ def circuit_json(view: View, *, theme: str = "light", budget: int = BUDGET) -> d
         f"{view.run.task} in {view.run.model}: {shown}{len(view.kept):,} of "
         f"{view.run.edges:,} edges kept at τ = {view.run.threshold:g} {view.run.unit}"
     )
+    height = max(460, int(70 * layout.height))
+    return {"data": data, "layout": graph_frame(layout, colours, title=title, height=height)}
+
+
+def graph_frame(layout: Layout, colours: Theme, *, title: str, height: int) -> dict[str, Any]:
+    """Return what surrounds the nodes of a graph: bands, the names of the rows, both axes."""
     bands = [
         {
             "type": "rect", "layer": "below", "xref": "paper", "x0": 0, "x1": 1,
             "y0": layout.floor(layer), "y1": layout.floor(layer) + layout.band,
             "line": {"width": 0}, "fillcolor": colours.band,
         }
-        for layer in range(0, view.shape.n_layers, 2)
+        for layer in range(0, layout.shape.n_layers, 2)
     ]  # fmt: skip
-    rows = [0.0, *(layout.floor(i) + HEAD_HEIGHT / 2 for i in range(view.shape.n_layers))]
-    names = ["embed", *(f"L{i}" for i in range(view.shape.n_layers)), "logits"]
-    return {
-        "data": data,
-        "layout": _layout(
-            colours,
-            title=title,
-            shapes=bands,
-            xaxis={**BARE, "showticklabels": False, "range": [-0.75, layout.width - 0.25]},
-            yaxis={
-                **BARE, "range": [-0.55, layout.height + 0.55],
-                "tickvals": [*rows, layout.height], "ticktext": names,
-            },
-            height=max(460, int(70 * layout.height)),
-        ),
-    }  # fmt: skip
+    rows = [layout.floor(layer) + HEAD_HEIGHT / 2 for layer in range(layout.shape.n_layers)]
+    names = ["embed", *(f"L{layer}" for layer in range(layout.shape.n_layers)), "logits"]
+    return frame(
+        colours,
+        title=title,
+        shapes=bands,
+        xaxis={**BARE, "showticklabels": False, "range": [-0.75, layout.width - 0.25]},
+        yaxis={
+            **BARE, "range": [-0.55, layout.height + 0.55],
+            "tickvals": [0.0, *rows, layout.height], "ticktext": names,
+        },
+        height=height,
+    )  # fmt: skip
 
 
 def _edges(kept: Sequence[EdgeTested], view: View, layout: Layout, colours: Theme) -> list[Trace]:
@@ -96,7 +124,7 @@ def _edges(kept: Sequence[EdgeTested], view: View, layout: Layout, colours: Them
         near = borderline(decision.effect, threshold=view.run.threshold)
         key = (width, "7px,4px" if near else "solid", colours.reads[kind])
         trace = groups.setdefault(key, _line(*key))
-        xs, ys = _curve(decision.edge, layout)
+        xs, ys = curve(decision.edge, layout)
         trace["x"] += [*xs, None]
         trace["y"] += [*ys, None]
     return [groups[key] for key in sorted(groups)]
@@ -111,12 +139,12 @@ def _line(width: float, dash: str, color: str) -> Trace:
 
 def _handles(kept: Sequence[EdgeTested], view: View, layout: Layout) -> Trace:
     """Invisible points half-way along the edges, which carry the words."""
-    middles = [_curve(decision.edge, layout, points=3) for decision in kept]
+    middles = [curve(decision.edge, layout, points=3) for decision in kept]
     unit = view.run.unit
     return {
         "type": "scatter", "mode": "markers", "x": [xs[1] for xs, _ in middles],
         "y": [ys[1] for _, ys in middles], "marker": {"size": 10, "color": "rgba(0,0,0,0)"},
-        "text": [f"{_plain(d.edge)}<br>effect {d.effect:.3g} {unit}" for d in kept],
+        "text": [f"{plain(d.edge)}<br>effect {d.effect:.3g} {unit}" for d in kept],
         "hovertemplate": "%{text}<extra></extra>",
     }  # fmt: skip
 
@@ -148,44 +176,6 @@ def _nodes(view: View, layout: Layout, colours: Theme) -> Trace:
     }  # fmt: skip
 
 
-def precision_json(view: View, *, theme: str = "light") -> dict[str, Any]:
-    """Return data and layout of the precision map: squares with their bits as a letter."""
-    colours, layout = THEMES[theme], Layout(view.shape)
-    cells = layout.cells
-    widths = {name: str(bits(view.formats.get(name, "fp32"))) for name in cells}
-    inside = view.in_circuit
-    heads = view.shape.n_heads
-    data = {
-        "type": "scatter", "mode": "markers+text",
-        "x": [x for x, _ in cells.values()], "y": [y for _, y in cells.values()],
-        "text": list(widths.values()), "textposition": "middle center",
-        "textfont": {"size": 11, "color": [colours.bits_ink[w] for w in widths.values()]},
-        "customdata": [f"{name}: {view.formats.get(name, 'fp32')}" for name in cells],
-        "hovertemplate": "%{customdata}<extra></extra>",
-        "marker": {
-            "symbol": "square", "size": 30, "color": [colours.bits[w] for w in widths.values()],
-            "line": {
-                "color": [colours.accent if n == view.focus else colours.ink for n in cells],
-                "width": [3 if n == view.focus else 1.6 if n in inside else 0 for n in cells],
-            },
-        },
-    }  # fmt: skip
-    columns = [*map(str, range(heads)), *(["MLP"] if view.shape.mlp else [])]
-    rows = ["embed", *(f"L{i}" for i in range(view.shape.n_layers)), "logits"]
-    return {
-        "data": [data],
-        "layout": _layout(
-            colours,
-            title=f"{view.run.policy}: number format of every component",
-            xaxis={
-                **BARE, "side": "top", "tickvals": list(range(len(columns))), "ticktext": columns
-            },
-            yaxis={**BARE, "tickvals": list(range(len(rows))), "ticktext": rows},
-            height=80 + 40 * len(rows),
-        ),
-    }  # fmt: skip
-
-
 def damage_json(view: View, *, theme: str = "light") -> dict[str, Any]:
     """Return data and layout of damage against edges remaining."""
     colours = THEMES[theme]
@@ -196,7 +186,7 @@ def damage_json(view: View, *, theme: str = "light") -> dict[str, Any]:
     }  # fmt: skip
     return {
         "data": [line],
-        "layout": _layout(
+        "layout": frame(
             colours,
             title=f"{view.run.metric} while edges are cut",
             xaxis={"title": {"text": "edges remaining"}, "autorange": "reversed"},
@@ -206,22 +196,8 @@ def damage_json(view: View, *, theme: str = "light") -> dict[str, Any]:
     }
 
 
-def _layout(colours: Theme, *, title: str, **more: Any) -> dict[str, Any]:
-    # Colours are explicit: importing Streamlit replaces Plotly's default template by placeholders.
-    return {
-        "template": colours.template,
-        "paper_bgcolor": colours.surface,
-        "plot_bgcolor": colours.surface,
-        "font": {"color": colours.ink, "size": 13},
-        "title": {"text": _plain(title), "font": {"size": 15}},
-        "showlegend": False,
-        "hovermode": "closest",
-        "margin": {"l": 60, "r": 20, "t": 60, "b": 30},
-        **more,
-    }
-
-
-def _curve(edge: str, layout: Layout, points: int = 14) -> tuple[list[float], list[float]]:
+def curve(edge: str, layout: Layout, points: int = 14) -> tuple[list[float], list[float]]:
+    """Return x and y of an edge between the drawn nodes."""
     sender, receiver = ends(edge)
     start = layout.nodes[layout.index[sender]]
     end = layout.nodes[layout.index[layout.drawn(component(receiver))]]
@@ -235,11 +211,6 @@ def _kind(edge: str) -> str:
     if receiver.endswith(">"):
         return receiver[-2]
     return ReceiverKind.LOGITS.value if receiver == "logits" else ReceiverKind.MLP.value
-
-
-def _plain(text: str) -> str:
-    """Return text that Plotly does not read as HTML: ``a1.h2<q>`` is a name, not a tag."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _view(events: Sequence[Event], step: int | None) -> View:

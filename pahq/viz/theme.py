@@ -31,6 +31,8 @@ class Theme:
         reads: kind of receiver -> colour of the edge into it.
         sign: ``up`` (cutting it hurts) and ``down`` (cutting it helps).
         order: first and last colour of "order found".
+        cost: from the cheapest to the costliest; cividis, turned so that costly stands out.
+        flip: components with edges whose verdict is not that of full precision.
         accent: focus ring and selection.
     """
 
@@ -46,6 +48,8 @@ class Theme:
     reads: dict[str, str]
     sign: dict[str, str]
     order: tuple[str, ...]
+    cost: tuple[str, ...]
+    flip: str
     accent: str
 
     def as_dict(self) -> dict[str, Any]:
@@ -53,6 +57,11 @@ class Theme:
         return asdict(self)
 
 
+# Nunez et al. 2018, made to look alike with and without colour blindness.
+CIVIDIS = (
+    "#00224e", "#123570", "#3b496c", "#575d6d", "#707173",
+    "#8a8678", "#a59c74", "#c3b369", "#e1cc55", "#fee838",
+)  # fmt: skip
 LIGHT = Theme(
     name="light",
     surface="#ffffff",
@@ -66,6 +75,8 @@ LIGHT = Theme(
     reads={"q": "#c26a00", "k": "#2487c0", "v": "#00805c", "mlp": "#ad4d85", "logits": "#3d4a57"},
     sign={"up": "#0072b2", "down": "#d55e00"},
     order=("#9fb4c7", "#5d8fb8", "#2a6ca3", "#0b4a7a", "#06263f"),
+    cost=CIVIDIS[::-1],
+    flip="#b85b92",
     accent="#d55e00",
 )
 DARK = Theme(
@@ -81,6 +92,8 @@ DARK = Theme(
     reads={"q": "#e69f00", "k": "#56b4e9", "v": "#2fc796", "mlp": "#dd8fbd", "logits": "#c3ccd6"},
     sign={"up": "#56b4e9", "down": "#f0823c"},
     order=("#3a4c5d", "#426e91", "#5a9fd0", "#a8d8fa", "#eef8ff"),
+    cost=CIVIDIS,
+    flip="#e59bc6",
     accent="#f0a03c",
 )
 THEMES = {"light": LIGHT, "dark": DARK}
@@ -89,6 +102,34 @@ THEMES = {"light": LIGHT, "dark": DARK}
 def bits(fmt: str) -> int:
     """Return the number of bits of a format; 32 for one this version does not know."""
     return BITS.get(fmt, 32)
+
+
+def ink_on(fill: str, theme: Theme) -> str:
+    """Return the colour of a letter on ``fill``: ink or surface, whichever is told apart better."""
+    light, ends = luminance(fill), (theme.ink, theme.surface)
+    return max(ends, key=lambda ink: _contrast(luminance(ink), light))
+
+
+def luminance(colour: str) -> float:
+    """Return the relative luminance of ``#rrggbb``, as WCAG defines it: 0 black, 1 white."""
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def _contrast(a: float, b: float) -> float:
+    return (max(a, b) + 0.05) / (min(a, b) + 0.05)
+
+
+def ramp(stops: tuple[str, ...], share: float) -> str:
+    """Return the colour at ``share`` (0 to 1) of the way through ``stops``."""
+    place = min(max(share, 0.0), 1.0) * (len(stops) - 1)
+    low = min(int(place), len(stops) - 2)
+    start, end = (
+        [int(colour[i : i + 2], 16) for i in (1, 3, 5)] for colour in stops[low : low + 2]
+    )
+    mixed = (round(a + (b - a) * (place - low)) for a, b in zip(start, end, strict=True))
+    return "#" + "".join(f"{part:02x}" for part in mixed)
 
 
 def width_bin(effect: float, *, threshold: float, largest: float) -> int:

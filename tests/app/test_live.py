@@ -1,4 +1,7 @@
-from live import Load
+from made_logs import write_run
+
+from live import Load, Tail
+from pahq.runs.store import RunFolder
 
 
 def load(*seconds: float, browser: int = 0) -> int:
@@ -26,3 +29,23 @@ def test_the_interval_is_doubled_as_often_as_the_work_needs_but_twice_at_most():
 def test_the_slower_side_decides():
     assert load(0.01, 0.01, 0.01, browser=1) == 1
     assert load(0.3, 0.3, 0.3, browser=1) == 2
+
+
+def test_a_message_has_what_the_map_shows_beside_formats(tmp_path):
+    folder = RunFolder(write_run(tmp_path / "low"))
+    twin = RunFolder(write_run(tmp_path / "full", policy="fp32"))
+    tail = Tail(folder, lambda: [twin])
+    tail.read()
+    assert tail.message()["measured"]["flips"]["reference"] == "full"
+
+
+def test_a_run_that_goes_on_after_its_end_has_no_flips_until_it_ends_again(tmp_path):
+    folder = RunFolder(write_run(tmp_path / "low"))
+    twin = RunFolder(write_run(tmp_path / "full", policy="fp32"))
+    tail = Tail(folder, lambda: [twin])
+    tail.read()
+    assert tail.message()["measured"]["flips"]
+    lines = (folder.path / "events.jsonl").read_text().splitlines(keepends=True)
+    (folder.path / "events.jsonl").write_text("".join(lines[:900]))
+    tail.read()
+    assert tail.message()["measured"]["refused"]["flips"] == "Counted when this run has ended."

@@ -16,6 +16,7 @@ from pahq.discovery.events import (
     to_line,
 )
 from pahq.graph.build import Graph, GraphShape
+from pahq.graph.circuit import Circuit
 from pahq.graph.nodes import Receiver, SenderKind
 from pahq.runs.config import RunConfig
 
@@ -101,6 +102,26 @@ def records(**settings) -> list[dict]:
     return [json.loads(to_line(event, t=t)) for t, event in made_log(**settings)]
 
 
+def sensitivity_record(shape: GraphShape = TINY) -> dict:
+    """What a run with the policy pahq-auto writes: INT8 costs 1e-8 of the first to 1e-5 nats."""
+    names = Graph(shape).components
+    costs = [10 ** (-8 + 3 * i / (len(names) - 1)) for i in range(len(names))]
+    return {
+        "unit": "nats", "noise_budget": 1e-3, "noise": 4.2e-5, "pairs": 50,
+        "formats": {n: "bf16" if c > 5e-6 else "int8" for n, c in zip(names, costs, strict=True)},
+        "sensitivity": {
+            n: {"bf16": c / 100, "int8": c} for n, c in zip(names, costs, strict=True)
+        },
+    }  # fmt: skip
+
+
+def circuit_record(log: list[Event], shape: GraphShape) -> dict:
+    decisions = [event for event in log if isinstance(event, EdgeTested)]
+    effects = {event.edge: event.effect for event in decisions}
+    kept = frozenset(event.edge for event in decisions if event.kept)
+    return Circuit(shape, effects, kept, frozenset(), {}).to_json()
+
+
 def write_run(path: Path, *, upto: int | None = None, **settings) -> Path:
     """Write a run folder; ``upto`` leaves it unfinished after that many decisions."""
     path.mkdir(parents=True, exist_ok=True)
@@ -121,4 +142,6 @@ def write_run(path: Path, *, upto: int | None = None, **settings) -> Path:
         (path / "summary.json").write_text(json.dumps(summary))
         state = {"pid": 1, "heartbeat": time.time(), "phase": "finished", "detail": ""}
         (path / "state.json").write_text(json.dumps(state))
+        circuit = circuit_record(events(**settings), settings.get("shape", TINY))
+        (path / "circuit.json").write_text(json.dumps(circuit))
     return path

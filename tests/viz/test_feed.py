@@ -19,6 +19,12 @@ def test_rows_name_the_same_edges_as_the_log():
     assert names == [e.edge for e in events() if isinstance(e, EdgeTested)]
 
 
+def test_the_number_of_a_decision_is_found_by_its_edge():
+    numbers = feed_of(records()).decision_numbers()
+    assert numbers == {e.edge: e.i for e in events() if isinstance(e, EdgeTested)}
+    assert Feed().decision_numbers() == {}
+
+
 def test_counts_follow_the_log():
     feed = feed_of(records())
     assert feed.decided == feed.header["edges"] == 1519

@@ -1,7 +1,17 @@
 import pytest
 
 from pahq import catalog
-from pahq.viz.theme import BITS, THEMES, WIDTHS, bits, borderline, encoding, width_bin
+from pahq.viz.theme import (
+    BITS,
+    THEMES,
+    WIDTHS,
+    bits,
+    borderline,
+    encoding,
+    ink_on,
+    ramp,
+    width_bin,
+)
 
 
 def luminance(colour):
@@ -18,7 +28,7 @@ def contrast(a, b):
 @pytest.mark.parametrize("name", ["light", "dark"])
 def test_marks_and_text_can_be_told_from_the_background(name):
     theme = THEMES[name]
-    for colour in [*theme.reads.values(), *theme.sign.values(), theme.accent]:
+    for colour in [*theme.reads.values(), *theme.sign.values(), theme.accent, theme.flip]:
         assert contrast(colour, theme.surface) >= 3, colour
     assert contrast(theme.ink, theme.surface) >= 7
     assert contrast(theme.muted, theme.band) >= 4.5
@@ -36,6 +46,22 @@ def test_more_bits_stand_out_more(name):
     theme = THEMES[name]
     ramp = [contrast(theme.bits[w], theme.surface) for w in ("4", "8", "16", "32")]
     assert ramp == sorted(ramp)
+
+
+@pytest.mark.parametrize("name", ["light", "dark"])
+def test_costlier_stands_out_more_and_letters_can_be_read_on_it(name):
+    theme = THEMES[name]
+    fills = [ramp(theme.cost, i / 50) for i in range(51)]
+    ratios = [contrast(fill, theme.surface) for fill in fills]
+    assert ratios == sorted(ratios)
+    assert min(contrast(ink_on(fill, theme), fill) for fill in fills) >= 3.5
+
+
+def test_a_ramp_goes_through_its_stops():
+    stops = ("#000000", "#101010", "#ffffff")
+    assert [ramp(stops, share) for share in (-1.0, 0.0, 0.25, 0.5, 1.0, 2.0)] == [
+        "#000000", "#000000", "#080808", "#101010", "#ffffff", "#ffffff",
+    ]  # fmt: skip
 
 
 def test_every_format_has_its_bits():

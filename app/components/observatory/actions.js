@@ -22,7 +22,10 @@ const BUTTONS = {
   filter: (app, name) => set(app, "logFilter", name),
   tab: (app, name) => set(app, "tab", name),
   colour: (app, name) => set(app, "colourBy", name),
-  map: (app, name) => set(app, "mapMode", name),
+  map: (app, name) => {
+    set(app, "mapMode", name);
+    app.say(app.part("map-note").querySelector("p").textContent);
+  },
   hide: (app, kind) => flip(app, app.ui.hidden, kind),
   table: (app, name) => flip(app, app.ui.tables, name),
   toggle: (app, name) => toggle(app, name),

@@ -1,21 +1,32 @@
 // A picture as a file: PNG at twice the size for slides, SVG for print.
 
+import { ramp } from "./colours.js";
 import { count, escape, metricName } from "./format.js";
 
 const LINE = 26; // px of title and legend
+const SQUARES = 12; // of a scale of colours
 
 const safe = (text) => String(text).split("/").at(-1).replace(/[^\w.-]+/g, "-");
 
 /** What the picture shows, in one line. */
-function title({ log, view, drawn }, name) {
+function title(scene, name) {
+  const { log, view, drawn } = scene;
   const { header } = log;
   const where = `${header.task} in ${header.model}`;
-  if (name === "map") return `${where}: number format of every component, ${header.policy}`;
+  if (name === "map") return `${where}: ${scene.mode.shows(scene)}`;
   const shown = drawn.shown < view.kept.length ? `${count(drawn.shown)} of ` : "";
   return `${where}: ${shown}${count(view.kept.length)} of ${count(header.edges)} edges kept, `
     + `τ = ${header.threshold} ${header.unit} of ${metricName(header.metric)}`;
 }
 
+/** What the colours of the map's cells mean, in squares of those colours; null if letters do. */
+function cells(scene) {
+  const scale = scene.mode.scale(scene);
+  if (!scale) return null;
+  const steps = [...Array(SQUARES).keys()].map((i) => ramp(scale.stops, i / (SQUARES - 1)));
+  const squares = steps.map((colour) => `<span style="color:${colour}">■</span>`).join("");
+  return `${scale.from} ${squares} ${scale.to}`;
+}
 
 /** The colours of the edges in words of those colours. */
 function colours({ theme, log, colourBy }) {
@@ -40,9 +51,8 @@ function figure(element, scene, name) {
     ...(layout.annotations ?? []),
     words(escape(title(scene, name)), 1, { yanchor: "bottom", yshift: margin.t + 2, xshift: -38 }),
   ];
-  if (name === "graph") {
-    annotations.push(words(colours(scene), 0, { yanchor: "top", yshift: -margin.b }));
-  }
+  const meaning = name === "graph" ? colours(scene) : cells(scene);
+  if (meaning) annotations.push(words(meaning, 0, { yanchor: "top", yshift: -margin.b }));
   return {
     data: element.data,
     layout: {
@@ -64,7 +74,7 @@ export async function download(picture, name, kind) {
   const { task, model } = scene.log.header;
   const link = document.createElement("a");
   link.href = url;
-  link.download = `pahq-${safe(task)}-${safe(model)}-${name === "map" ? "precision" : "circuit"}`
-    + `.${kind}`;
+  const what = name === "map" ? scene.mode.file : "circuit";
+  link.download = `pahq-${safe(task)}-${safe(model)}-${what}.${kind}`;
   link.click();
 }

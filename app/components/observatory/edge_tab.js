@@ -2,6 +2,7 @@
 
 import { nearThreshold } from "./bundle.js";
 import { histogram } from "./chart.js";
+import { flipOf } from "./flips.js";
 import { button, clock, count, escape, formatName, measure, signed } from "./format.js";
 import { badge, edgeRows } from "./node_tab.js";
 import { edgesOf, mainEdge } from "./selection.js";
@@ -28,16 +29,18 @@ function several(scene, chosen) {
     <ul class="obs-list">${edgeRows(order, "both", scene)}</ul>`;
 }
 
-function one({ view, log, theme, encoding }, i) {
+function one(scene, i) {
+  const { view, log, theme, encoding } = scene;
   const edge = log.decision(i);
   const { header } = log;
   const [from, to] = [header.nodes[edge.from][0], header.nodes[edge.to][0]];
   const head = `<h4><code>${escape(edge.name)}</code></h4><p class="obs-ends">
     ${button(`data-node="${from}"`, escape(from))} ${badge(edge.kind)}
     ${button(`data-node="${to}"`, escape(to))}</p>`;
+  const flip = flipOf(scene, i);
   if (edge.skipped) {
     return `${head}<p>Removed <b>without a test</b>: nothing kept leads from ${escape(to)} to the
-      logits, so this edge cannot matter.</p>`;
+      logits, so this edge cannot matter.${flip ? " In full precision it stays." : ""}</p>`;
   }
   const verdict = edge.kept ? "kept" : "removed";
   const near = nearThreshold(edge, header, encoding) ? ", borderline" : "";
@@ -45,6 +48,7 @@ function one({ view, log, theme, encoding }, i) {
     ["Effect of cutting it", `${signed(edge.effect)} <small>${header.unit}</small>`],
     ["Threshold τ", measure(header.threshold)],
     ["Verdict", `${edge.kept ? "✓ kept" : "✕ removed"}${near}`],
+    ...(flip ? [["In full precision", inFull(flip, header)]] : []),
     ["Damage before → after", `${measure(damageBefore(log, i))} → ${measure(edge.damage)}`],
     ["Decision", `${count(i + 1)} of ${count(header.edges)}, at ${clock(edge.t)}`],
     ["Evaluated with", planOf(log, edge)],
@@ -52,6 +56,11 @@ function one({ view, log, theme, encoding }, i) {
   const rows = facts.map(([what, value]) => `<div><dt>${what}</dt><dd>${value}</dd></div>`);
   return `${head}<dl class="obs-facts" data-verdict="${verdict}">${rows.join("")}</dl>
     <h5>All effects so far, and this one</h5>${histogram({ log, step: view.step, edge, theme })}`;
+}
+
+/** What full precision decided, with its effect. */
+function inFull({ kept, tested, effect }, { unit }) {
+  return `${kept ? "✓ kept" : "✕ removed"}, ${tested ? `${signed(effect)} ${unit}` : "untested"}`;
 }
 
 /** Damage before a decision, under the same precision plan. */

@@ -61,6 +61,8 @@ const METRICS = {
 };
 export const metricName = (metric) => METRICS[metric] ?? metric;
 
+export const capital = (text) => text.replace(/^./, (letter) => letter.toUpperCase());
+
 /** A button of this component's HTML; what it does is said by its data attributes. */
 export const button = (attributes, inner, label = "") =>
   `<button type="button" ${attributes} ${label ? `aria-label="${escape(label)}"` : ""}>`

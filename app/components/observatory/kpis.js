@@ -1,7 +1,7 @@
 // The key figures of the step that is shown.
 
 import { bytes, count, duration, measure, metricName, percent } from "./format.js";
-import { storedBytes } from "./map.js";
+import { storedBytes } from "./weights.js";
 
 const tile = (name, label, value, below, extra = "") =>
   `<div class="obs-kpi" data-kpi="${name}"><dt>${label}</dt><dd>${value}</dd>`

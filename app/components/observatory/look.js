@@ -5,6 +5,7 @@ import { fromUrl, toUrl } from "./selection.js";
 
 const TABS = ["node", "edge", "paths", "log"];
 const COLOURS = ["reads", "sign", "order"];
+const MAPS = { raised: "ever", sensitivity: "sensitivity", flips: "flips" }; // word -> mode
 
 /** How the component looks before anything is chosen. */
 export const START = () => ({
@@ -25,7 +26,7 @@ export function restore(ui, initial) {
     if (layer) ui.collapsed.add(Number(layer[1]));
     if (TABS.includes(word)) ui.tab = word;
     if (COLOURS.includes(word)) ui.colourBy = word;
-    if (word === "raised") ui.mapMode = "ever";
+    if (word in MAPS) ui.mapMode = MAPS[word];
     if (word === "compact") ui.compact = true;
     if (word === "qkv") ui.merged = true;
     if (word === "paths-only") ui.hideLoose = true;
@@ -37,7 +38,7 @@ export function lookOf(ui, run) {
   const expected = ui.selection?.edges && !ui.selection.path ? "edge" : "node";
   const words = [
     ui.tab !== expected && ui.tab, ui.colourBy !== "reads" && ui.colourBy,
-    ui.mapMode === "ever" && "raised", ui.compact && "compact", ui.merged && "qkv",
+    Object.keys(MAPS).find((word) => MAPS[word] === ui.mapMode), ui.compact && "compact", ui.merged && "qkv",
     ui.hideLoose && "paths-only", ...[...ui.collapsed].map((layer) => `l${layer}`),
   ];
   return {

@@ -4,28 +4,31 @@
 import { actionsOf } from "./actions.js";
 import { arrange } from "./arrange.js";
 import { drawnEdges } from "./bundle.js";
+import { setButtons } from "./buttons.js";
 import { damageChart } from "./chart.js";
 import { edgeTab, logTab } from "./edge_tab.js";
-import { count } from "./format.js";
+import { capital, count } from "./format.js";
 import { CircuitGraph } from "./graph.js";
 import { kpis } from "./kpis.js";
 import { Log } from "./log.js";
 import { START, lookOf, restore } from "./look.js";
 import { PrecisionMap } from "./map.js";
+import { MODES, noteLine, shownMode } from "./modes.js";
 import { nodeTab } from "./node_tab.js";
 import { outcomeCard } from "./outcome.js";
 import { Pace } from "./pace.js";
-import { FRAME, budgetLine, legend, mapLine, tooltip, waiting } from "./parts.js";
+import { FRAME, budgetLine, legend, waiting } from "./parts.js";
 import { pathsTab } from "./paths.js";
 import { plotly } from "./plot.js";
 import { Scrubber } from "./scrubber.js";
 import { pickedOn } from "./selection.js";
-import { damageTable, edgeTable, formatTable } from "./tables.js";
+import { damageTable, edgeTable, mapTable } from "./tables.js";
 import { currentTheme, publish } from "./theme.js";
+import { tooltip } from "./tips.js";
 
 const NARROW = 560; // px of width below which a finger on the graph scrolls the page
 const TABS = { node: nodeTab, edge: edgeTab, paths: pathsTab, log: logTab };
-const TABLES = { graph: edgeTable, map: formatTable, chart: damageTable };
+const TABLES = { graph: edgeTable, map: mapTable, chart: damageTable };
 const instances = new WeakMap();
 const logs = new Map(); // run -> Log: survives a change of page
 
@@ -164,7 +167,7 @@ class Observatory {
     const card = this.part(`${place}-tip`);
     card.hidden = !data;
     if (!data || !this.scene) return;
-    card.innerHTML = tooltip(data, this.scene);
+    card.innerHTML = tooltip(data, this.scene, place);
     const box = card.parentElement.getBoundingClientRect();
     const x = Math.min(Math.max(at[0] + 14, 4), box.width - card.offsetWidth - 6);
     const above = at[1] - card.offsetHeight - 12;
@@ -198,6 +201,7 @@ class Observatory {
     const arrangement = arrange(log.header, { places, collapsed: ui.collapsed });
     const scene = {
       ...ui, ui, step, log, view, theme, encoding, ending, running, over, arrangement,
+      measured: data.measured, mode: MODES[shownMode(ui.mapMode, data.measured)],
       run: log.header.run, Plotly: this.Plotly, status: data.status, canCompact: data.compact,
       narrow: this.root.clientWidth < NARROW && !document.fullscreenElement,
       widths: { track: this.part("scrubber").querySelector(".obs-track").clientWidth,
@@ -223,14 +227,16 @@ class Observatory {
     this.put("kpis", kpis(scene));
     this.put("budget", budgetLine(scene));
     this.put("legend", legend(scene));
-    this.put("map-line", mapLine(scene));
+    this.put("map-line", scene.mode.line(scene));
+    this.put("map-note", noteLine(scene));
     this.put("outcome", outcomeCard(scene));
     this.scrubber.draw(scene);
     const body = this.part("details");
     if (body.dataset.tab !== scene.tab) body.scrollTop = 0;
     body.dataset.tab = scene.tab;
     this.put("details", TABS[scene.tab](scene));
-    this.#buttons();
+    setButtons(this.root, scene);
+    this.part("map").setAttribute("aria-label", capital(scene.mode.shows(scene)));
     for (const [name, table] of Object.entries(TABLES)) {
       const shown = scene.ui.tables.has(name);
       this.part(`${name}-table`).hidden = !shown;
@@ -241,28 +247,6 @@ class Observatory {
     if (chart.closest("details").open && !scene.ui.tables.has("chart")) {
       this.put("chart", damageChart({ ...scene, width: Math.max(scene.widths.chart, 280) }));
     }
-  }
-
-  #buttons() {
-    const { ui, drawn, canCompact, log } = this.scene;
-    const on = {
-      tab: ui.tab, colour: ui.colourBy, map: ui.mapMode,
-    };
-    const pressed = {
-      compact: ui.compact && Boolean(canCompact), merged: ui.merged, loose: ui.hideLoose,
-      layers: ui.collapsed.size === log.header.size.layers,
-    };
-    const kinds = "[data-tab],[data-colour],[data-map],[data-table],[data-toggle]";
-    for (const button of this.root.querySelectorAll(kinds)) {
-      const [kind, value] = Object.entries(button.dataset)[0];
-      const state = kind === "toggle" ? pressed[value]
-        : kind === "table" ? ui.tables.has(value) : on[kind] === value;
-      button.setAttribute(kind === "tab" ? "aria-selected" : "aria-pressed", String(state));
-    }
-    const toggle = (name) => this.root.querySelector(`[data-toggle=${name}]`);
-    toggle("compact").disabled = !canCompact;
-    toggle("loose").hidden = !drawn.loose.nodes.size;
-    toggle("loose").textContent = `Hide ${count(drawn.loose.nodes.size)} dangling`;
   }
 
   /** One drawing at a time; the latest wish is drawn next. */

@@ -1,9 +1,10 @@
-// The precision map: one square a component, the letter says in how many bits it computes.
+// The precision map: one square a component. Its mode says what colours and letters mean.
 
 import { bytes } from "./format.js";
-import { formatOf, standing, TRAIL } from "./log.js";
+import { standing, TRAIL } from "./log.js";
 import { Picture, baseLayout, fade } from "./plot.js";
 import { nodesOf } from "./selection.js";
+import { rowBytes } from "./weights.js";
 
 const LEFT = 46;
 const TOP = 20;
@@ -58,11 +59,13 @@ export class PrecisionMap extends Picture {
 }
 
 /** Everything that the map shows, to be compared. */
-function looksOf({ run, view, log, theme, mapMode, selection, over }, box) {
+function looksOf(scene, box) {
+  const { run, view, log, theme, mode, selection, over } = scene;
   const states = log.header.nodes.map((_, node) => standing(view, log.header, node)[0]).join("");
   const { focuses, overrides } = view;
   return JSON.stringify([
-    run, states, focuses.length, overrides, over, mapMode, nodesOf(selection), theme.name, box,
+    run, states, focuses.length, overrides, over, mode.file, mode.key(scene), nodesOf(selection),
+    theme.name, box,
   ]);
 }
 
@@ -86,21 +89,6 @@ function layout(scene, box, margin, cell) {
       ticktext: ["embed", ...[...Array(layers).keys()].map((l) => `L${l}`), "logits"],
     },
   });
-}
-
-/** Bytes of the weights of each row now and in FP32, from the embedding up; null if unknown. */
-export function rowBytes({ view, log, encoding }) {
-  const { header } = log;
-  if (!Object.keys(header.weights).length) return null;
-  const last = header.size.layers + 1;
-  const rows = Array.from({ length: last + 1 }, () => ({ now: 0, full: 0 }));
-  for (const [name, weights] of Object.entries(header.weights)) {
-    const layer = /^[am](\d+)/.exec(name)?.[1];
-    const row = rows[layer ? Number(layer) + 1 : name === "input" ? 0 : last];
-    row.now += (weights * (encoding.bits[formatOf(view, header, name)] ?? 32)) / 8;
-    row.full += 4 * weights;
-  }
-  return rows;
 }
 
 /** Beside each row how much memory its weights take: full length is FP32 of the largest row. */
@@ -137,16 +125,8 @@ const squares = (xs, ys, marker, extra = {}) => ({
 });
 
 function cellTrace(cells, scene, size) {
-  const { view, log, theme, encoding, mapMode } = scene;
-  const most = Math.max(1, ...Object.values(view.raised));
-  const looks = cells.map(({ name }) => {
-    const bits = encoding.bits[formatOf(view, log.header, name)] ?? 32;
-    if (mapMode === "now") return [theme.bits[bits], String(bits), theme.bits_ink[bits]];
-    const times = view.raised[name] ?? 0;
-    const share = Math.sqrt(times / most);
-    const fill = times ? fade(theme.accent, 0.25 + 0.7 * share) : fade(theme.faint, 0.25);
-    return [fill, times ? String(times) : "", theme.ink];
-  });
+  const look = scene.mode.looks(scene);
+  const looks = cells.map(({ name }) => look(name));
   return squares(cells.map((c) => c.x), cells.map((c) => c.y), {
     size, color: looks.map((l) => l[0]), line: { width: 0 }, opacity: 1,
   }, {
@@ -156,12 +136,12 @@ function cellTrace(cells, scene, size) {
   });
 }
 
-/** In the circuit: an outline in ink. Out of it: a veil of the surface's colour. */
-function circuitOutline(cells, { view, log, theme }, size) {
+/** In the circuit: an outline in ink. Out of it, where the mode says so: a veil. */
+function circuitOutline(cells, { view, log, theme, mode }, size) {
   const of = (state) => cells.filter((c) => standing(view, log.header, c.node) === state);
   const at = (list) => [list.map((c) => c.x), list.map((c) => c.y)];
   return [
-    squares(...at(of("out")), { size, color: fade(theme.surface, 0.62), line: { width: 0 } }),
+    squares(...at(mode.veil ? of("out") : []), { size, color: fade(theme.surface, 0.62), line: { width: 0 } }),
     squares(...at(of("in")), {
       size, color: "rgba(0,0,0,0)", line: { color: theme.ink, width: 1.6 },
     }),
@@ -192,12 +172,4 @@ function selectedTrace({ log, theme, selection }, size) {
   return squares(places.map(([x]) => x), places.map(([, y]) => y), {
     size: size + 9, color: "rgba(0,0,0,0)", line: { width: 1.6, color: theme.ink },
   });
-}
-
-/** Bytes of the weights in their formats now, and all of them in FP32; null if unknown. */
-export function storedBytes(scene) {
-  const rows = rowBytes(scene);
-  if (!rows) return null;
-  const sum = (key) => rows.reduce((total, row) => total + row[key], 0);
-  return { now: sum("now"), full: sum("full") };
 }

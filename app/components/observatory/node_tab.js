@@ -2,14 +2,14 @@
 
 import { nearThreshold } from "./bundle.js";
 import { strength } from "./edges.js";
-import { button, count, escape, formatName, signed, spoken } from "./format.js";
+import { flipsOf } from "./flips.js";
+import { button, capital, count, escape, formatName, signed, spoken } from "./format.js";
 import { formatOf, standing } from "./log.js";
 import { mainNode, nodesOf } from "./selection.js";
 
 const READS = { q: "Q", k: "K", v: "V", mlp: "MLP", logits: "out" };
 export const badge = (kind) => `<i class="obs-badge" data-kind="${kind}">${READS[kind]}</i>`;
 const strongest = (edges) => [...edges].sort((a, b) => Math.abs(b.effect) - Math.abs(a.effect));
-const capital = (text) => text.replace(/^./, (letter) => letter.toUpperCase());
 
 export function nodeTab(scene) {
   const { view, log, selection } = scene;
@@ -21,9 +21,16 @@ export function nodeTab(scene) {
   const out = strongest(view.kept.filter((e) => e.from === node));
   return `${others(selection, name)}
     <h4>${escape(capital(spoken(name)))} <code>${escape(name)}</code></h4>
-    <p>${sentence(scene, node)}</p>${history(scene, name)}
+    <p>${sentence(scene, node)}</p>${history(scene, name)}${flipped(scene, node)}
     ${section("Writes to", out.length, edgeRows(out, "to", scene))}
     ${section("Reads from", into.length, edgeRows(into, "from", scene))}`;
+}
+
+/** Edges into a node that full precision decides otherwise. */
+function flipped(scene, node) {
+  const edges = flipsOf(scene).map(({ edge }) => edge).filter((edge) => edge.to === node);
+  return edges.length
+    ? section("Not so in full precision", edges.length, edgeRows(edges, "from", scene)) : "";
 }
 
 /** The other nodes of a selection of several. */

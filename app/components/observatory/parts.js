@@ -1,11 +1,7 @@
 // Fixed HTML of the component and its one-line texts.
 
-import { damageBefore, planOf } from "./edge_tab.js";
-import {
-  bytes, clock, count, escape, formatName, icon, measure, signed, spoken,
-} from "./format.js";
-import { storedBytes } from "./map.js";
-import { formatOf, standing } from "./log.js";
+import { count, escape, icon } from "./format.js";
+import { MODES } from "./modes.js";
 
 const chips = (kind, label, options) =>
   `<div class="obs-chips" role="group" aria-label="${label}">${options.map(([value, text]) =>
@@ -68,9 +64,11 @@ export const FRAME = `
   <div class="obs-side">
     <section class="obs-card obs-map-card" aria-label="Precision map">
       <header><h3>Precision</h3><p data-part="map-line"></p>
-        ${chips("map", "What the map shows", [["now", "Now"], ["ever", "Raised"]])}
         <div class="obs-tools">${tableTool("map")}${saveMenu("map")}</div></header>
-      ${canvas("map", 'role="img" aria-label="Number format of every component"')}</div>
+      <div class="obs-view">${chips("map", "What the map shows",
+    Object.entries(MODES).map(([name, { label }]) => [name, label]))}</div>
+      ${canvas("map", 'role="img" aria-label="Precision map"')}</div>
+      <div class="obs-note" data-part="map-note"></div>
     </section>
     <section class="obs-card obs-details-card" aria-label="Details">
       <header><div class="obs-tabs" role="tablist">
@@ -127,63 +125,6 @@ export function legend({ ui, drawn, colourBy, log, over }) {
   return `${colours}${filter("near", "--c:var(--obs-muted);--d:dashed", "near τ")}
     <span class="obs-gap"></span><span><b>■</b> head</span>
     ${mlp ? "<span><b>◆</b> MLP</span>" : ""}${live}<span class="obs-wide">width: effect</span>`;
-}
-
-export function mapLine(scene) {
-  const { view, log, encoding, mapMode } = scene;
-  if (mapMode === "ever") return "how often each component was raised";
-  const stored = storedBytes(scene);
-  if (stored) return `${bytes(stored.now)} vs ${bytes(stored.full)} full`;
-  const bits = log.header.nodes
-    .map(([name]) => encoding.bits[formatOf(view, log.header, name)] ?? 32);
-  return `${(bits.reduce((a, b) => a + b, 0) / bits.length).toFixed(1)} bits on average`;
-}
-
-/** The card at the mouse. */
-export function tooltip(data, scene) {
-  if (data.layer !== undefined) {
-    const whole = scene.ui.collapsed.has(data.layer);
-    return `Layer ${data.layer}: click to show it ${whole ? "in its parts" : "as one node"}`;
-  }
-  if (data.edges?.length > 1) return bundleTip(data.edges, scene);
-  if (data.edges) return edgeTip(scene.log.decision(data.edges[0]), scene);
-  return data.nodes.length > 1 ? nodesTip(data.nodes, scene) : nodeTip(data.nodes[0], scene);
-}
-
-function edgeTip(edge, { log }) {
-  const { header } = log;
-  const verdict = `${edge.kept ? "kept" : "removed"}`;
-  const [before, after] = [measure(damageBefore(log, edge.i)), measure(edge.damage)];
-  return `<code>${escape(edge.name)}</code>
-    <p>effect <b>${signed(edge.effect)}</b> ${header.unit}, τ ${measure(header.threshold)}:
-      ${verdict}</p><p>damage ${before} → ${after}</p><p>${planOf(log, edge)}</p>
-    <p>decision ${count(edge.i + 1)} of ${count(header.edges)}, at ${clock(edge.t)}</p>`;
-}
-
-function bundleTip(ids, { log }) {
-  const edges = ids.map((i) => log.decision(i));
-  const sum = edges.reduce((total, edge) => total + edge.effect, 0);
-  const best = edges.reduce((a, b) => (Math.abs(b.effect) > Math.abs(a.effect) ? b : a));
-  return `<b>${count(edges.length)} edges</b><p>effects add up to <b>${signed(sum)}</b>
-    ${log.header.unit}</p><p>strongest: <code>${escape(best.name)}</code></p>`;
-}
-
-function nodeTip(name, { view, log }) {
-  const { header } = log;
-  const node = header.nodes.findIndex(([other]) => other === name);
-  const words = { in: "in the circuit", open: "not decided yet", out: "not in the circuit" };
-  const state = words[standing(view, header, node)];
-  return `<code>${escape(name)}</code> <span>${escape(spoken(name))}</span>
-    <p>${state} · ${count(view.keptIn[node])} in, ${count(view.keptOut[node])} out ·
-      ${formatName(formatOf(view, header, name))}</p>`;
-}
-
-function nodesTip(names, { view, log }) {
-  const { header } = log;
-  const nodes = names.map((name) => header.nodes.findIndex(([other]) => other === name));
-  const inside = nodes.filter((node) => standing(view, header, node) === "in").length;
-  return `<b>${names.length} components</b><p>${escape(names[0])} to ${escape(names.at(-1))}</p>
-    <p>${inside} in the circuit</p>`;
 }
 
 /** What is said instead of a picture. */

@@ -1,10 +1,8 @@
 // Each picture as a table: the same facts for whoever reads rather than looks.
 
 import { nearThreshold } from "./bundle.js";
-import { count, escape, formatName, measure, signed } from "./format.js";
-import { formatOf, standing } from "./log.js";
+import { count, escape, measure, signed } from "./format.js";
 
-const STATES = { in: "in the circuit", open: "not decided", out: "not in the circuit" };
 const MOST_ROWS = 40; // of the chart
 
 function table(caption, columns, rows) {
@@ -27,15 +25,9 @@ export function edgeTable({ drawn, log, encoding }) {
     ["Edge", `Effect (${header.unit})`, "Near τ", "Decision"], rows);
 }
 
-export function formatTable({ view, log }) {
-  const { header } = log;
-  const rows = header.nodes.map(([name], node) => [
-    `<button type="button" data-node="${name}">${escape(name)}</button>`,
-    formatName(formatOf(view, header, name)), String(view.raised[name] ?? 0),
-    STATES[standing(view, header, node)],
-  ]);
-  return table("Number format of every component", ["Component", "Format", "Raised", "State"],
-    rows);
+export function mapTable(scene) {
+  const { caption, columns, rows } = scene.mode.table(scene);
+  return table(caption, columns, rows);
 }
 
 export function damageTable({ view, log }) {

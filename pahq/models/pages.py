@@ -1,0 +1,102 @@
+"""FP32 weights that lie in a mapped file: memory they take only while they are in use.
+
+safetensors maps a model's files, so a weight becomes resident when it is read. What a search in low
+precision does not need for a while is given back to the system, and read again from the file (or
+from the system's copy of it) when its component comes into focus. Linux only; elsewhere the weights
+stay.
+"""
+
+import ctypes
+import mmap
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+SUFFIX = ".safetensors"
+_SMAPS = Path("/proc/self/smaps")
+_HEADER = re.compile(r"([0-9a-f]+)-([0-9a-f]+) (\S+) \S+ \S+ \S+\s*(.*)")
+_DONTNEED = 4  # Linux' MADV_DONTNEED
+
+
+@dataclass(frozen=True)
+class Pages:
+    """Parts of the address space into which weights' files are mapped.
+
+    Attributes:
+        ranges: start and end of each.
+    """
+
+    ranges: tuple[tuple[int, int], ...] = ()
+
+    @classmethod
+    def find(cls) -> "Pages":
+        """Return the mapped weights of this process.
+
+        A mapping that was written to is left out: the file no longer holds what it holds.
+        """
+        return cls(
+            tuple(
+                (start, end)
+                for start, end, sizes in _mapped()
+                if not sizes.get("Anonymous") and not sizes.get("Private_Dirty")
+            )
+        )
+
+    def release(self, weights: Iterable[Tensor]) -> None:
+        """Give back the memory of weights; what is not mapped stays."""
+        if not self.ranges:
+            return
+        for weight in weights:
+            first, last = _extent(weight)
+            for start, end in self.ranges:
+                if start <= first and last <= end:
+                    low = first // mmap.PAGESIZE * mmap.PAGESIZE
+                    _madvise(low, min(end, last) - low)
+
+    def resident_bytes(self) -> int:
+        """Return how much of the mapped weights is in memory now."""
+        if not self.ranges:
+            return 0
+        known = {start for start, _ in self.ranges}
+        return sum(sizes.get("Rss", 0) for start, _, sizes in _mapped() if start in known)
+
+
+def _mapped() -> Sequence[tuple[int, int, dict[str, int]]]:
+    """Return start, end and sizes in bytes of every mapping of a weights' file."""
+    if not sys.platform.startswith("linux") or not _SMAPS.exists():
+        return ()
+    found: list[tuple[int, int, dict[str, int]]] = []
+    inside = False
+    for line in _SMAPS.read_text(errors="replace").splitlines():
+        header = _HEADER.match(line)
+        if header:
+            inside = header[4].endswith(SUFFIX) and header[3].endswith("p")
+            if inside:
+                found.append((int(header[1], 16), int(header[2], 16), {}))
+        elif inside and line.endswith("kB"):
+            name, _, size = line.partition(":")
+            found[-1][2][name] = 1024 * int(size.split()[0])
+    return found
+
+
+def _extent(weight: Tensor) -> tuple[int, int]:
+    """Return the first byte of a tensor and the one behind its last."""
+    reach = sum((n - 1) * step for n, step in zip(weight.shape, weight.stride(), strict=True))
+    first = weight.data_ptr()
+    return first, first + (reach + 1) * weight.element_size()
+
+
+def _madvise(start: int, length: int) -> None:
+    # Advice: where the system does not take it, the pages stay.
+    ctypes.CDLL(None).madvise(ctypes.c_void_p(start), ctypes.c_size_t(length), _DONTNEED)
+
+
+def trim_heap() -> None:
+    """Give memory that was freed back to the system, where the C library (glibc) can."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform != "win32" else None
+    if trim is not None:
+        trim(0)
