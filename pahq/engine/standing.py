@@ -43,13 +43,25 @@ def trace(
     plan: Plan,
     multiply: Products,
     *,
+    begin: tuple[int, Stream] | None = None,
     after_layer: Callable[[int], None] = lambda layer: None,
 ) -> Trace:
-    """Run the model under ``plan`` and keep what the fast engine needs."""
+    """Run the model under ``plan`` and keep what the fast engine needs.
+
+    Args:
+        model: the weights.
+        tokens: token ids.
+        plan: format of each component.
+        multiply: matrix products.
+        begin: a layer and what it reads, if what lies below is known already.
+        after_layer: is told the number of each layer that is done.
+    """
     found = Trace()
-    stream = components.embed(model, tokens, plan["input"])
-    found.written["input"] = stream
-    for layer, block in enumerate(model.blocks):
+    if begin is None:
+        begin = 0, components.embed(model, tokens, plan["input"])
+        found.written["input"] = begin[1]
+    first, stream = begin
+    for layer, block in enumerate(model.blocks[first:], first):
         found.streams[f"a{layer}"] = stream
         stream = stream + _heads(found, layer, block, stream, plan, multiply)
         if block.mlp is not None:

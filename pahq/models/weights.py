@@ -94,7 +94,10 @@ class ModelWeights:
 
     def matrices(self) -> dict[str, tuple[Tensor, ...]]:
         """Return the matrices that each component multiplies with, by its name."""
-        found = {"input": (self.embedding,), "logits": (self.unembedding,)}
+        found: dict[str, tuple[Tensor, ...]] = {
+            "input": (self.embedding,),
+            "logits": (self.unembedding,),
+        }
         for layer, block in enumerate(self.blocks):
             for h, head in enumerate(block.heads):
                 found[f"a{layer}.h{h}"] = (head.query, head.key, head.value, head.out)

@@ -11,9 +11,10 @@ from typing import no_type_check
 import numpy as np
 import torch
 from jaxtyping import Float, Int, Int32
-from numba import config, get_num_threads, njit, prange, set_num_threads
+from numba import get_num_threads, njit, prange, set_num_threads
 from numba.core import types
 from numba.extending import intrinsic
+from numba.np.ufunc.parallel import get_thread_count
 from torch import Tensor
 
 F, I = np.float32, np.int32  # noqa: E741 - literals of a kernel, so that nothing becomes a double
@@ -196,10 +197,11 @@ def add_sum_exp(
 
 def _arrays(
     total: Int[Tensor, "rows columns"], rows: Tensor, channels: Tensor, bias: Tensor | None
-) -> tuple[np.ndarray, ...]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     if bias is None:
         bias = _zeros(len(channels))
-    return tuple(x.contiguous().numpy() for x in (total, rows, channels, bias.detach()))
+    a, b, c, d = (x.contiguous().numpy() for x in (total, rows, channels, bias.detach()))
+    return a, b, c, d
 
 
 @cache
@@ -208,6 +210,6 @@ def _zeros(count: int) -> Tensor:
 
 
 def _as_torch_threads() -> None:
-    wanted = min(torch.get_num_threads(), config.NUMBA_NUM_THREADS)
+    wanted = min(torch.get_num_threads(), get_thread_count())
     if get_num_threads() != wanted:
         set_num_threads(wanted)

@@ -35,6 +35,7 @@ class Policy:
         raises: kinds of component that the focus raises.
         components: exceptions, by component name.
         screens: only screen with these formats; FP32 decides whatever lies near the threshold.
+        automatic: formats are chosen once the model and the prompts are known (assign.py).
     """
 
     name: str
@@ -46,6 +47,7 @@ class Policy:
     raises: tuple[str, ...] = ("heads", "mlps", "logits")
     components: dict[str, str] = field(default_factory=dict)
     screens: bool = False
+    automatic: bool = False
 
     def background(self, graph: Graph) -> dict[str, str]:
         """Return the format of every component when nothing is under test."""
@@ -82,7 +84,8 @@ class Policy:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the recipe in the form of a policy file."""
-        return {**asdict(self), "raises": list(self.raises)}
+        found = {**asdict(self), "raises": list(self.raises)}
+        return {key: value for key, value in found.items() if key != "automatic"}
 
 
 def kind_of(component: str) -> str:
@@ -108,6 +111,10 @@ _RECIPES = (
     ),
     Policy("pahq-int8", input="fp32", heads="int8", mlps="int8", logits="int8", focus="fp32"),
     Policy("pahq-bf16", input="bf16", heads="bf16", mlps="bf16", logits="bf16", focus="fp32"),
+    Policy(
+        "pahq-auto", input="fp32", heads="fp32", mlps="fp32", logits="fp32", focus="fp32",
+        automatic=True,
+    ),
     Policy(
         "exact-int8", input="fp32", heads="int8", mlps="int8", logits="int8", focus="fp32",
         screens=True,

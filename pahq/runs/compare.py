@@ -220,10 +220,8 @@ class _Side:
 
 
 def _flip(edge: str, a: _Side, b: _Side) -> Flip:
-    effects = [side.circuit.effects[edge] for side in (a, b)]
-    kept = [edge in side.circuit.kept for side in (a, b)]
     tau = a.config.threshold
-    measured = [e for e, side in zip(effects, (a, b), strict=True) if edge in side.tested]
+    measured = [side.circuit.effects[edge] for side in (a, b) if edge in side.tested]
     sizes = [abs(e) if a.config.absolute else e for e in measured]
     distance = min((abs(size - tau) / tau for size in sizes), default=1.0)
     if len(measured) < 2:
@@ -232,7 +230,15 @@ def _flip(edge: str, a: _Side, b: _Side) -> Flip:
         cause = "underflow"
     else:
         cause = "near threshold" if distance <= BORDERLINE else "other"
-    return Flip(edge, *effects, *kept, distance, cause)
+    return Flip(
+        edge=edge,
+        reference_effect=a.circuit.effects[edge],
+        effect=b.circuit.effects[edge],
+        reference_kept=edge in a.circuit.kept,
+        kept=edge in b.circuit.kept,
+        distance=distance,
+        cause=cause,
+    )
 
 
 def _rank_correlation(a: list[float], b: list[float]) -> float | None:

@@ -31,6 +31,10 @@ class RunConfig(BaseModel):
     threshold: float = knob(help="An edge with an effect below it is removed; metric's unit.")
     method: str = knob("acdc", help="How edges are chosen.", choices="METHODS")
     policy: str = knob("fp32", help="Which component runs in which format: a name or a file.")
+    noise_budget: float | None = knob(
+        None, help="Most noise of pahq-auto's formats, KL in nats; 1/1000 of the threshold.",
+        gt=0, allow_inf_nan=False,
+    )  # fmt: skip
     metric: str = knob("kl", help="What counts as damage.", choices="METRICS")
     ablation: str = knob("corrupt", help="What a cut edge carries.", choices="ABLATIONS")
     order: str = knob("nearest", help="In which order a receiver's senders are tried.",

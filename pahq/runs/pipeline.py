@@ -189,6 +189,7 @@ class Session:
         same = config.model_dump(exclude={"threshold", "absolute", "order", "batch_size"})
         # Files may have changed since they were read.
         named = not is_file(config.task) and config.policy in RECIPES
+        named = named and not RECIPES[config.policy].automatic  # its budget follows the threshold
         if named and self._prepared is not None and self._prepared_for == (same, loaded.hash):
             return self._prepared.under(config)
         self._prepared = prepare(config, loaded, threads=threads)
@@ -271,6 +272,9 @@ class _Work:
         evaluator = self.prepared.evaluator()
         recorder.folder.write_text("config.json", config.as_json())
         recorder.json("environment.json", environment(self.prepared.device))
+        if self.prepared.assignment is not None:
+            recorder.json("policy.json", self.prepared.policy.as_dict())
+            recorder.json("sensitivity.json", self.prepared.assignment.as_dict())
         replay = list(self.events)
         recorder.phase("searching")
         recorder.start_search(lambda: evaluator.evaluations, before=recorder.folder.last_time())

@@ -85,15 +85,18 @@ export const FLIPS = {
     const first = names.length > 1 ? [] : found.slice(0, FIRST);
     const lines = first.map((flip) =>
       `<p><code>${escape(flip.edge.name)}</code>: ${verdicts(flip)}</p>`);
-    const more = found.length - first.length;
-    if (more) lines.push(`<p>${first.length ? `and ${count(more)} more` : `${count(more)} flips`}</p>`);
+    const more = count(found.length - first.length);
+    if (first.length < found.length) {
+      lines.push(first.length ? `<p>and ${more} more</p>` : `<p>${more} decided otherwise</p>`);
+    }
     return lines.join("");
   },
   table(scene) {
     const rows = flipsOf(scene).map((flip) => [
       button(`data-edge="${flip.edge.i}"`, escape(flip.edge.name)),
       verdict(flip.edge.kept, true), verdict(flip.kept, true),
-      flip.edge.skipped ? "–" : signed(flip.edge.effect), flip.tested ? signed(flip.effect) : "–",
+      flip.edge.skipped ? "–" : signed(flip.edge.effect),
+      flip.tested ? signed(flip.effect) : "–",
       escape(flip.cause),
     ]);
     return {

@@ -38,7 +38,8 @@ export function lookOf(ui, run) {
   const expected = ui.selection?.edges && !ui.selection.path ? "edge" : "node";
   const words = [
     ui.tab !== expected && ui.tab, ui.colourBy !== "reads" && ui.colourBy,
-    Object.keys(MAPS).find((word) => MAPS[word] === ui.mapMode), ui.compact && "compact", ui.merged && "qkv",
+    Object.keys(MAPS).find((word) => MAPS[word] === ui.mapMode),
+    ui.compact && "compact", ui.merged && "qkv",
     ui.hideLoose && "paths-only", ...[...ui.collapsed].map((layer) => `l${layer}`),
   ];
   return {

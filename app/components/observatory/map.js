@@ -141,7 +141,9 @@ function circuitOutline(cells, { view, log, theme, mode }, size) {
   const of = (state) => cells.filter((c) => standing(view, log.header, c.node) === state);
   const at = (list) => [list.map((c) => c.x), list.map((c) => c.y)];
   return [
-    squares(...at(mode.veil ? of("out") : []), { size, color: fade(theme.surface, 0.62), line: { width: 0 } }),
+    squares(...at(mode.veil ? of("out") : []), {
+      size, color: fade(theme.surface, 0.62), line: { width: 0 },
+    }),
     squares(...at(of("in")), {
       size, color: "rgba(0,0,0,0)", line: { color: theme.ink, width: 1.6 },
     }),

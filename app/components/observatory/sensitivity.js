@@ -34,7 +34,8 @@ export const SENSITIVITY = {
     ${formatName(of(scene).compared)}; the letter: bits it was given.`,
   scale(scene) {
     const { least, most, unit } = of(scene);
-    return { stops: scene.theme.cost, from: measure(least), to: `${measure(most)} ${escape(unit)}` };
+    const to = `${measure(most)} ${escape(unit)}`;
+    return { stops: scene.theme.cost, from: measure(least), to };
   },
   looks(scene) {
     const { theme, encoding } = scene;
