@@ -121,8 +121,19 @@ def missing(reference: Finished | None) -> tuple[RunConfig, ...]:
     return tuple(comparing.with_policy(reference, name) for name in names)
 
 
+def another(reference: Finished) -> RunConfig | None:
+    """Return the form's settings if no run has asked their question in all three precisions."""
+    config = settings()
+    if config is None or comparing.same_question(reference.config, config):
+        return None
+    return config if missing(None) else None
+
+
 def run_missing(reference: Finished | None) -> None:
-    """Queue what is missing, and show it beside the reference as it is finished."""
+    """Queue what is missing, and show it beside the reference as it is finished.
+
+    Without a reference, the form's settings are run and become what is compared.
+    """
     st.session_state.pop("compare_refused", None)
     asked = st.session_state.setdefault("compare_runs", [])
     try:
@@ -132,7 +143,8 @@ def run_missing(reference: Finished | None) -> None:
             asked.append(run.id)
     except PahqError as error:
         st.session_state["compare_refused"] = error.as_dict()
-    _ask(OTHERS, "")
+    for name in (OTHERS,) if reference else (REFERENCE, OTHERS, FOCUS):
+        _ask(name, "")
 
 
 def refused() -> dict[str, str] | None:
@@ -178,11 +190,13 @@ def _in_work() -> list[RunFolder]:
 
 
 def act(what: str, run: RunFolder) -> None:
-    """Do what was pressed beside a run: ``stop resume continue dismiss``."""
+    """Do what was pressed beside a run: ``stop continue restart resume dismiss``."""
     if what == "stop":
         state.worker().stop(run)
     elif what == "continue":
         state.worker().go_on(run)
+    elif what == "restart":
+        state.worker().restart(run)
     elif what == "resume":
         state.worker().run(run, Pace())
     else:

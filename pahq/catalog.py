@@ -211,6 +211,7 @@ POLICIES = (
     Entry("bf16", "BF16", "Everything in bfloat16, nothing protected."),
     Entry("rtn-fp8", "Uniform FP8", "Everything rounded to FP8 E4M3, nothing protected."),
     Entry("rtn-int8", "Uniform INT8", "Everything rounded to INT8, nothing protected."),
+    Entry("rtn-fp8-unscaled", "Uniform FP8, no scales", "As rtn-fp8, without scales: to compare."),
     Entry("pahq-fp8", "PAHQ FP8", "The head under test in FP32, other heads FP8, MLPs BF16."),
     Entry("pahq-int8", "PAHQ INT8", "The component under test in FP32, the rest in INT8."),
     Entry("pahq-bf16", "PAHQ BF16", "The component under test in FP32, the rest in BF16."),
@@ -261,6 +262,9 @@ FORMATS = (
     FormatEntry("bf16", "BF16", "bfloat16: FP32's range, 8 bits of precision.", bits=16),
     FormatEntry("fp16", "FP16", "IEEE half precision; scaled when above its range.", bits=16),
     FormatEntry("fp8-e4m3", "FP8 E4M3", "4 bits exponent, 3 mantissa; largest 448.", bits=8),
+    FormatEntry(
+        "fp8-e4m3-unscaled", "FP8 E4M3, no scales", "Cut off at 448, lost below 0.001.", bits=8
+    ),
     FormatEntry("fp8-e5m2", "FP8 E5M2", "5 bits exponent, 2 mantissa; largest 57344.", bits=8),
     FormatEntry("int8", "INT8", "-127 to 127, symmetric.", bits=8),
     FormatEntry("int4", "INT4", "-7 to 7, symmetric.", bits=4),

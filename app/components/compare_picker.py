@@ -49,6 +49,15 @@ def picker(
         )  # fmt: skip
 
 
+def another(settings: str, *, on_run: Callable[[], None]) -> None:
+    """Offer to compare with the settings of page Discover, where they are others."""
+    st.button(
+        f"Compare {settings} instead", key="run-others", type="tertiary",
+        icon=":material/playlist_add:", on_click=on_run,
+        help="Queues full precision, uniform low precision and PAHQ, as far as they are missing.",
+    )  # fmt: skip
+
+
 def which_difference(others: Sequence[Finished], *, on_pick: Callable[[str], None]) -> None:
     """Draw the choice of the run whose difference from A is drawn (``pick_b``)."""
     twice = len({entry.policy for entry in others}) < len(others)

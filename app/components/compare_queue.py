@@ -11,8 +11,10 @@ from status import Status
 
 ACTIONS = {
     "stop": ("Stop", "stop"), "continue": ("Continue", "play_arrow"),
-    "resume": ("Resume", "resume"), "dismiss": ("Dismiss", "close"),
+    "restart": ("Restart", "restart_alt"), "resume": ("Resume", "resume"),
+    "dismiss": ("Dismiss", "close"),
 }  # fmt: skip
+WATCHED = ("loading", "running", "paused", "stopping", "stuck")  # there is something to see
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,11 @@ def _line(run: Coming, on_press: Callable[[str, str], None]) -> None:
             f'<u style="width:{100 * run.share:.1f}%"></u></div>',
             width="stretch",
         )
+        if now.kind in WATCHED:
+            st.page_link(
+                "pages/discover.py", label="Watch", icon=":material/visibility:",
+                query_params={"run": run.id},
+            )  # fmt: skip
         for name in _actions(now):
             label, icon = ACTIONS[name]
             st.button(
@@ -61,6 +68,8 @@ def _line(run: Coming, on_press: Callable[[str, str], None]) -> None:
 def _actions(status: Status) -> tuple[str, ...]:
     if status.kind == "paused":
         return ("continue", "stop")
+    if status.kind == "stuck":
+        return ("restart",)
     if status.kind in ("queued", "loading", "running"):
         return ("stop",)
     return ("resume", "dismiss") if not status.live else ()

@@ -9,7 +9,7 @@ import panels
 import state
 from columns import Row
 from comparing import Finished
-from components.compare_picker import picker, which_difference
+from components.compare_picker import another, picker, which_difference
 from components.compare_queue import Coming, compare_queue
 from components.compare_table import compare_table
 from components.compare_words import alone, nothing, says
@@ -97,4 +97,6 @@ else:
         on_pick=pairing.picked,
         on_run=lambda: pairing.run_missing(pair.reference),
     )
+    if other := pairing.another(pair.reference):
+        another(pairing.settings_words(other), on_run=lambda: pairing.run_missing(None))
     side_by_side(pair, pair.reference)

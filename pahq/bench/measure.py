@@ -8,15 +8,20 @@ import statistics
 import subprocess
 import sys
 import time
+from collections import Counter
+from dataclasses import asdict
 from typing import Any
 
 from pahq.discovery.acdc import Rule, acdc
 from pahq.discovery.events import EdgeTested
+from pahq.discovery.screen import ScreeningEvaluator
 from pahq.engine.bridge import BridgeEvaluator
 from pahq.engine.fast import FastEvaluator
 from pahq.engine.propagate import Shortcuts
 from pahq.errors import SearchFailed
 from pahq.graph.nodes import Receiver
+from pahq.precision.formats import find_format
+from pahq.precision.native import describe
 from pahq.precision.policy import RECIPES
 from pahq.runs.config import RunConfig, make_config
 from pahq.runs.memory import PeakMemory, resident_bytes
@@ -24,7 +29,7 @@ from pahq.runs.pipeline import Session
 from pahq.runs.prepare import Prepared, policy_of
 
 
-def in_own_process(**settings: Any) -> dict[str, Any]:
+def in_own_process(**settings: Any) -> Any:
     """Return what a process of its own measures.
 
     Args:
@@ -88,6 +93,40 @@ def search(
     return found
 
 
+def searches(configs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Measure searches one after the other, in one process, under whatever policy they ask for."""
+    settings = [make_config(**config) for config in configs]
+    session, baseline, memory = _begin(settings[0])
+    return [_one(session.prepare(config), baseline, memory) for config in settings]
+
+
+def _one(prepared: Prepared, baseline: int, memory: PeakMemory) -> dict[str, Any]:
+    before, evaluator = prepared.baseline, prepared.evaluator()
+    started = time.perf_counter()
+    events = list(acdc(prepared.graph, evaluator, prepared.rule))
+    seconds = time.perf_counter() - started
+    decisions = [event for event in events if isinstance(event, EdgeTested)]
+    found: dict[str, Any] = {
+        "seconds": seconds,
+        "edges": prepared.graph.edge_count,
+        "edges_kept": sum(event.kept for event in decisions),
+        "kept": [event.edge for event in decisions if event.kept],
+        "tests": sum(not event.skipped for event in decisions),
+        "noise_floor": before.noise_floor,
+        "peak_bytes": memory.peak,
+        "baseline_bytes": baseline,
+        "formats": {
+            name: describe(find_format(name), prepared.device.type)
+            for name in prepared.policy.formats_used(prepared.graph)
+        },
+    }
+    if isinstance(evaluator, ScreeningEvaluator):
+        found["screening"] = asdict(evaluator.found)
+    if prepared.assignment is not None:
+        found["assigned"] = dict(Counter(prepared.assignment.formats.values()))
+    return found
+
+
 def whole_bridge(config: dict[str, Any]) -> dict[str, Any]:
     """Measure a whole search of the bridge engine."""
     session = Session()
@@ -135,7 +174,12 @@ def _seconds(evaluator: BridgeEvaluator, prepared: Prepared, receiver: Receiver)
     return statistics.mean(taken)
 
 
-KINDS = {"search": search, "whole bridge": whole_bridge, "bridge memory": bridge_memory}
+KINDS = {
+    "search": search,
+    "searches": searches,
+    "whole bridge": whole_bridge,
+    "bridge memory": bridge_memory,
+}
 
 
 def main() -> None:

@@ -149,12 +149,64 @@ def scaling(results: Path) -> str:
     return _table(head, rows) + "\n\n" + _machine(found)
 
 
+def precision_shipped(results: Path) -> str:
+    """Return what every policy does to the shipped models' circuits."""
+    found = read("precision-shipped", results)
+    rows = []
+    for policy in dict.fromkeys(row["policy"] for row in found["rows"]):
+        part = [row for row in found["rows"] if row["policy"] == policy]
+        clear = [row for row in part if row["threshold"] > 10 * row["noise_floor"]]
+        rows.append(
+            (
+                f"`{policy}`",
+                f"{sum(row['seconds'] for row in part):.1f} s",
+                f"{sum(row['same_circuit'] for row in part)} of {len(part)}",
+                f"+{sum(row['added'] for row in part)} -{sum(row['lost'] for row in part)}",
+                f"{statistics.mean(row['f1'] for row in part):.3f}",
+                f"{min(row['f1'] for row in clear):.3f}" if clear else "-",
+                f"{max(row['noise_floor'] for row in part):.1e}",
+            )
+        )
+    head = (
+        "policy", "all searches", "FP32's circuit", "edges", "mean F1",
+        "least F1 where tau is ten times the noise", "largest noise floor",
+    )  # fmt: skip
+    return _table(head, rows) + "\n\n" + _machine(found)
+
+
+def precision_at_size(results: Path) -> str:
+    """Return what every policy costs at GPT-2 small's size."""
+    found = read("precision-at-size", results)
+    rows = [
+        (
+            f"`{row['policy']}`",
+            f"{row['seconds']:.0f} s",
+            f"{row['ratio']:.2g}x",
+            f"{(row['peak_bytes'] - row['baseline_bytes']) / MEGABYTE:,.0f} MB",
+            f"{row['edges_kept']:,}",
+            f"+{row['added']} -{row['lost']}",
+            f"{row['f1']:.3f}",
+            f"{row['noise_floor']:.1e}",
+            ", ".join(f"{name} {how}" for name, how in row["formats"].items() if name != "fp32")
+            or "native",
+        )
+        for row in found["rows"]
+    ]
+    head = (
+        "policy", "search", "faster", "peak memory", "edges kept", "against FP32", "F1",
+        "noise floor", "products",
+    )  # fmt: skip
+    return _table(head, rows) + "\n\n" + _machine(found)
+
+
 TABLES: dict[str, Callable[[Path], str]] = {
     "engine-at-size": at_size,
     "engine-shipped": shipped,
     "engine-identical": identical,
     "engine-shortcuts": shortcuts,
     "engine-scaling": scaling,
+    "precision-shipped": precision_shipped,
+    "precision-at-size": precision_at_size,
 }
 
 

@@ -14,7 +14,7 @@ THRESHOLDS = [0.01, 0.001, 0.000005]
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
     group = typer.Typer(help="Measure what pahq costs on this machine.", no_args_is_help=True)
-    for command in (engine, shortcuts, scaling, identical, report):
+    for command in (engine, precision, shortcuts, scaling, identical, report):
         group.command()(command)
     app.add_typer(group, name="bench")
 
@@ -37,6 +37,25 @@ def engine(
     if model is None:
         made.append(shipped())
     for result in made:
+        print(write(result, to))
+
+
+def precision(
+    policy: Annotated[
+        list[str] | None,
+        typer.Option(help="A policy; may be given more than once. All by default, fp32 always."),
+    ] = None,
+    to: To = RESULTS,
+) -> None:
+    """Compare every policy with full precision: time, memory, edges, noise (a quarter hour)."""
+    from pahq.bench.precision import POLICIES, at_size, shipped
+    from pahq.bench.results import write
+    from pahq.precision.policy import find_policy
+
+    for name in policy or ():
+        find_policy(name)
+    chosen = ("fp32", *(name for name in policy or POLICIES if name != "fp32"))
+    for result in (shipped(chosen), at_size(chosen)):
         print(write(result, to))
 
 

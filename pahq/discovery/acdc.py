@@ -54,6 +54,10 @@ class Judge(Protocol):
         """Learn from a decision of an earlier process, confirmed if ``screened`` is given."""
         ...
 
+    def repeat(self, receiver: Receiver, cut: Sequence[Sender], sender: Sender) -> None:
+        """Evaluate again what ``confirm`` did, so that what follows gets the same numbers."""
+        ...
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -215,7 +219,7 @@ class _Search:
         while at < len(senders):
             batch = senders[at : at + self.rule.batch_size]
             outcome = (
-                [self._recorded(ahead) for ahead in range(len(batch))]
+                [self._replayed(ahead) for ahead in range(len(batch))]
                 if replayed
                 else self._evaluated(receiver, cut, batch, stays)
             )
@@ -255,7 +259,7 @@ class _Search:
                 (stays.add if keep else stays.discard)(sender)
             else:
                 effect = _finite(damage, receiver) - before
-                decision = self._recorded(ahead)
+                decision = self._recorded(ahead, receiver, paths[ahead], sender)
                 if decision is None:
                     effect, screened = self._confirmed(receiver, paths[ahead], sender, effect)
                     keep = self.rule.keeps(effect)
@@ -267,7 +271,16 @@ class _Search:
                 before = damage
         return outcome
 
-    def _recorded(self, ahead: int) -> "_Decision | None":
+    def _recorded(
+        self, ahead: int, receiver: Receiver, cut: Sequence[Sender], sender: Sender
+    ) -> "_Decision | None":
+        """Return the recorded decision, if there is one, after evaluating what it rests on."""
+        decision = self.tape.decision(ahead)
+        if self.judge and decision is not None and decision.screened is not None:
+            self.judge.repeat(receiver, cut, sender)
+        return self._replayed(ahead)
+
+    def _replayed(self, ahead: int) -> "_Decision | None":
         decision = self.tape.decision(ahead)
         if decision is not None and self.judge:
             self.judge.recall(decision.effect, decision.screened)

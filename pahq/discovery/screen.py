@@ -14,8 +14,9 @@ from pahq.engine.fast import FastEvaluator
 from pahq.engine.reference import ReferenceEvaluator
 from pahq.graph.nodes import Edge, Receiver, Sender
 
+Cut = frozenset[str]
 SearchEngine = FastEvaluator | ReferenceEvaluator
-FIRST = 4  # decisions about each component that are made in both precisions
+FIRST = 2  # decisions about each component that are made in both precisions
 SHARE = 1 / 32  # of later decisions, drawn to be audited
 CAUTION = 3.0  # an effect is near within this many times the largest error seen
 
@@ -51,6 +52,8 @@ class ScreeningEvaluator:
         self.low, self.high, self.rule = low, high, rule
         self.found = Screened()
         self._seen = 0  # decisions about the component in focus
+        self._screened: dict[Cut, tuple[Sequence[Sender], float]] = {}  # what was asked last
+        self._exact: dict[Cut, float] = {}  # FP32's damages of cut sets of this receiver
 
     @property
     def evaluations(self) -> int:
@@ -64,12 +67,17 @@ class ScreeningEvaluator:
 
     def damages(self, receiver: Receiver, cut_sets: Sequence[Sequence[Sender]]) -> list[float]:
         """Return the damage of each alternative in low precision."""
-        return self.low.damages(receiver, cut_sets)
+        found = self.low.damages(receiver, cut_sets)
+        self._screened = {
+            _cut(each): (each, value) for each, value in zip(cut_sets, found, strict=True)
+        }
+        return found
 
     def commit(self, receiver: Receiver, senders: Sequence[Sender]) -> None:
         """Cut these edges for good, in both precisions."""
         self.low.commit(receiver, senders)
         self.high.commit(receiver, senders)
+        self._exact.clear()
 
     # --- the verdict ------------------------------------------------------------------------
 
@@ -88,9 +96,34 @@ class ScreeningEvaluator:
         wanted = self._seen <= FIRST or self._drawn(Edge(sender, receiver))
         if not wanted and not self._is_near(effect):
             return None
-        before, after = self.high.damages(receiver, [cut, [*cut, sender]])
-        self._learn(after - before, effect)
-        return after - before
+        self._evaluate(receiver, [cut, [*cut, sender]])
+        true = self._exact[_cut([*cut, sender])] - self._exact[_cut(cut)]
+        self._learn(true, effect)
+        return true
+
+    def repeat(self, receiver: Receiver, cut: Sequence[Sender], sender: Sender) -> None:
+        """Evaluate again what ``confirm`` did, so that what follows gets the same numbers."""
+        self._evaluate(receiver, [cut, [*cut, sender]])
+
+    def _evaluate(self, receiver: Receiver, cut_sets: Sequence[Sequence[Sender]]) -> None:
+        """Learn FP32's damages of these sets, and of those that will probably be asked for next.
+
+        Products of many rows cost less a row. The sets grow, as they do where edges are removed.
+        """
+        wanted = {_cut(each): each for each in cut_sets}
+        if not wanted.keys() - self._exact.keys():
+            return
+        least = len(cut_sets[0])
+        for cut, (senders, damage) in self._screened.items():
+            without = senders[:-1]
+            before = self._screened.get(_cut(without))
+            ahead = len(senders) > least and before is not None
+            if ahead and before is not None and self._is_near(damage - before[1]):
+                wanted |= {_cut(without): without, cut: senders}
+        missing = [each for cut, each in wanted.items() if cut not in self._exact]
+        missing = missing[: max(len(cut_sets), self.rule.batch_size)]
+        found = self.high.damages(receiver, missing)
+        self._exact |= {_cut(each): value for each, value in zip(missing, found, strict=True)}
 
     def recall(self, effect: float, screened: float | None) -> None:
         """Count a decision of an earlier process, and learn if it was made in both precisions."""
@@ -115,3 +148,7 @@ class ScreeningEvaluator:
     def _drawn(self, edge: Edge) -> bool:
         # By the edge's name, so that a resumed search draws the same ones.
         return random.Random(f"audit/{edge.name}").random() < SHARE
+
+
+def _cut(senders: Sequence[Sender]) -> Cut:
+    return frozenset(sender.name for sender in senders)

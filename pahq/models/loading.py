@@ -222,7 +222,8 @@ def _from_hub(name: str, device: torch.device) -> LoadedModel:
 def _from_files(name: str, path: Path, bridge: Any, device: torch.device) -> LoadedModel:
     bridge.cfg.model_name = name
     tokenizer = Tokenizer.from_directory(path)
-    loaded = replace(_loaded(name, bridge, device, tokenizer, hash_files(path)), pages=Pages.find())
+    loaded = _loaded(name, bridge, device, tokenizer, hash_files(path))
+    loaded = replace(loaded, pages=Pages.find(path))
     loaded.pages.release([loaded.weights.embedding, loaded.weights.unembedding])
     return loaded
 

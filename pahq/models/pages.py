@@ -10,7 +10,7 @@ import ctypes
 import mmap
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,16 +33,25 @@ class Pages:
     ranges: tuple[tuple[int, int], ...] = ()
 
     @classmethod
-    def find(cls) -> "Pages":
+    def find(cls, folder: Path | None = None) -> "Pages":
         """Return the mapped weights of this process.
 
-        A mapping that was written to is left out: the file no longer holds what it holds.
+        A mapping that was written to is left out: the file no longer holds what it holds. (Of a
+        file that was written a moment ago all pages are dirty, and can be read again.)
+
+        Args:
+            folder: a model's directory; its weights count under whatever name they really lie:
+                those in the Hugging Face cache are links to files named by their hash.
         """
+        files = folder.glob(f"*{SUFFIX}") if folder is not None else ()
+        real = {str(file.resolve()) for file in files}
         return cls(
             tuple(
                 (start, end)
-                for start, end, sizes in _mapped()
-                if not sizes.get("Anonymous") and not sizes.get("Private_Dirty")
+                for start, end, sizes in _mapped(
+                    lambda start, name: name.endswith(SUFFIX) or name in real
+                )
+                if not sizes.get("Anonymous") and not sizes.get("Swap")
             )
         )
 
@@ -62,11 +71,12 @@ class Pages:
         if not self.ranges:
             return 0
         known = {start for start, _ in self.ranges}
-        return sum(sizes.get("Rss", 0) for start, _, sizes in _mapped() if start in known)
+        found = _mapped(lambda start, name: start in known)
+        return sum(sizes.get("Rss", 0) for _, _, sizes in found)
 
 
-def _mapped() -> Sequence[tuple[int, int, dict[str, int]]]:
-    """Return start, end and sizes in bytes of every mapping of a weights' file."""
+def _mapped(wanted: Callable[[int, str], bool]) -> Sequence[tuple[int, int, dict[str, int]]]:
+    """Return start, end and sizes in bytes of private mappings, wanted by start and file."""
     if not sys.platform.startswith("linux") or not _SMAPS.exists():
         return ()
     found: list[tuple[int, int, dict[str, int]]] = []
@@ -74,7 +84,7 @@ def _mapped() -> Sequence[tuple[int, int, dict[str, int]]]:
     for line in _SMAPS.read_text(errors="replace").splitlines():
         header = _HEADER.match(line)
         if header:
-            inside = header[4].endswith(SUFFIX) and header[3].endswith("p")
+            inside = header[3].endswith("p") and wanted(int(header[1], 16), header[4])
             if inside:
                 found.append((int(header[1], 16), int(header[2], 16), {}))
         elif inside and line.endswith("kB"):

@@ -91,9 +91,12 @@ def _steps(sensitivity: Sensitivity, sizes: dict[str, int]) -> Sequence[_Step]:
         ladder = sorted(noise, key=lambda fmt: BITS[fmt])
         at, last = 0, float("inf")
         while at < len(ladder) - 1:
-            # The best next format, which may pass one over that saves little.
+            # The best next format, which may pass over one that saves little. What would save
+            # nothing goes straight to FP32: a step up is never one to more noise.
+            here, last_one = noise[ladder[at]], len(ladder) - 1
+            quieter = [i for i in range(at + 1, last_one) if noise[ladder[i]] < here]
             best = max(
-                range(at + 1, len(ladder)),
+                [*quieter, last_one],
                 key=lambda i: _worth(noise, ladder[at], ladder[i], sizes[name]),
             )
             last = min(last, _worth(noise, ladder[at], ladder[best], sizes[name]))

@@ -104,6 +104,7 @@ _RECIPES = (
     _uniform("bf16", "bf16"),
     _uniform("rtn-fp8", "fp8-e4m3"),
     _uniform("rtn-int8", "int8"),
+    _uniform("rtn-fp8-unscaled", "fp8-e4m3-unscaled"),
     # The paper's recipe raises heads only: MLPs are BF16 and the rest FP32 anyway.
     Policy(
         "pahq-fp8", input="fp32", heads="fp8-e4m3", mlps="bf16", logits="fp32",
@@ -115,13 +116,12 @@ _RECIPES = (
         "pahq-auto", input="fp32", heads="fp32", mlps="fp32", logits="fp32", focus="fp32",
         automatic=True,
     ),
+    # What is near is decided in FP32 anyway: protecting the focus as well gains nothing.
     Policy(
-        "exact-int8", input="fp32", heads="int8", mlps="int8", logits="int8", focus="fp32",
-        screens=True,
+        "exact-int8", input="fp32", heads="int8", mlps="int8", logits="int8", screens=True
     ),
     Policy(
-        "exact-bf16", input="bf16", heads="bf16", mlps="bf16", logits="bf16", focus="fp32",
-        screens=True,
+        "exact-bf16", input="bf16", heads="bf16", mlps="bf16", logits="bf16", screens=True
     ),
 )  # fmt: skip
 RECIPES = {policy.name: policy for policy in _RECIPES}

@@ -47,6 +47,8 @@ def store(x: Float[Tensor, "*rows width"], fmt: NumberFormat) -> Stored:
     """
     if fmt.scaling == "none":
         return Stored(x.to(fmt.dtype), None)
+    if fmt.scaling == "cut":
+        return Stored(x.clamp(-fmt.largest, fmt.largest).to(fmt.dtype), None)
     if fmt == INT8 and x.device.type == "cpu" and (fast := kernels()) is not None:
         codes, scales = fast.store_rows(x.reshape(-1, x.shape[-1]))
         return Stored(codes.view(x.shape), scales.view(*x.shape[:-1], 1))

@@ -21,7 +21,16 @@ CAUSES = {
     "other": "The effects differ by more than closeness to the threshold explains.",
 }
 # What two runs may differ in and still ask the same question.
-_FREE = ("policy", "engine", "batch_size", "threads", "memory_limit", "native_only", "device")
+_FREE = (
+    "policy",
+    "noise_budget",
+    "engine",
+    "batch_size",
+    "threads",
+    "memory_limit",
+    "native_only",
+    "device",
+)
 
 
 @dataclass(frozen=True)

@@ -17,29 +17,23 @@ from pahq.engine.checks import check_model
 from pahq.engine.fast import FastEvaluator
 from pahq.engine.problem import NOTHING_CUT, Problem
 from pahq.engine.reference import ReferenceEvaluator
-from pahq.engine.sensitivity import CANDIDATES, NoiseMeter
 from pahq.errors import UsageError
 from pahq.graph.build import Graph
 from pahq.metrics import Metric, check_answers, find_metric, kl
 from pahq.models.loading import LoadedModel
 from pahq.models.locate import find_directory
 from pahq.models.pages import Pages
-from pahq.precision.assign import Assignment, assign
+from pahq.precision.assign import Assignment
 from pahq.precision.matmul import Products
 from pahq.precision.native import check_native
 from pahq.precision.policy import RECIPES, Policy, check_fits, find_policy, from_dict
+from pahq.runs.auto import assigned
 from pahq.runs.config import MOST_EXAMPLES, RunConfig
 from pahq.runs.fit import fitting_batch
 from pahq.tasks.base import HELD_OUT_SEED, EncodedPair
 from pahq.tasks.batches import PromptBatch, batches
 from pahq.tasks.files import load_file
 from pahq.tasks.source import find_task, is_file, read_task
-
-MEASURED_PAIRS = 8  # prompts on which pahq-auto measures
-# Share of the threshold. Noise of n nats moves a damage of D by up to 2 sqrt(n D): by about a tenth
-# of the threshold where D is some times the threshold, as it is while edges are judged.
-BUDGET_SHARE = 1e-3
-USUAL_BUDGET = 1e-3  # nats, for metrics in other units
 
 SearchEvaluator = FastEvaluator | ReferenceEvaluator | BridgeEvaluator
 
@@ -250,7 +244,7 @@ def prepare(config: RunConfig, model: LoadedModel, *, threads: int) -> Prepared:
                 fix="start a new run, or restore the files as they were",
             )
     if policy.automatic:
-        assignment = _assigned(config, model, pairs)
+        assignment = assigned(config, model, pairs)
         policy = replace(policy, automatic=False, components=assignment.formats)
     named = config.policy in RECIPES and not RECIPES[config.policy].automatic
     filled = config.model_copy(
@@ -272,29 +266,6 @@ def prepare(config: RunConfig, model: LoadedModel, *, threads: int) -> Prepared:
     else:
         check_model(model.weights, model.bridge, pages=model.pages)
     return prepared
-
-
-def _assigned(config: RunConfig, model: LoadedModel, pairs: tuple[EncodedPair, ...]) -> Assignment:
-    """Return formats whose noise meets the budget, measured on a few of the prompts.
-
-    Raises:
-        UsageError: for the bridge engine, which computes in FP32 only.
-    """
-    if config.engine == "bridge":
-        raise UsageError(
-            f"The bridge engine cannot run the policy '{config.policy}'.",
-            why="it runs the loaded model itself, in FP32 only",
-            fix="use --engine fast or reference, or --policy fp32",
-        )
-    budget = config.noise_budget
-    if budget is None:
-        budget = config.threshold * BUDGET_SHARE if config.metric == "kl" else USUAL_BUDGET
-    device = model.weights.embedding.device
-    prompts = [batch.to(device) for batch in batches(pairs[:MEASURED_PAIRS])]
-    meter = NoiseMeter(model.weights, prompts, pages=model.pages)
-    sensitivity = meter.sensitivity(CANDIDATES[device.type])
-    formats, noise = assign(sensitivity, model.weights.sizes(), budget, meter.noise)
-    return Assignment(formats, noise, budget, sensitivity, meter.pairs)
 
 
 def read_pairs(config: RunConfig, model: LoadedModel) -> tuple[EncodedPair, ...]:

@@ -11,7 +11,8 @@ from typing import Any
 WIDTHS = (0.8, 1.2, 1.7, 2.3, 3.0, 3.8, 4.7, 5.6)  # px of an edge, in bins of log |effect|
 SYMBOLS = {"head": "square", "mlp": "diamond", "input": "triangle-up", "logits": "triangle-down"}
 BORDERLINE = 0.2  # an effect within 20% of the threshold: could have gone the other way
-BITS = {"fp32": 32, "bf16": 16, "fp16": 16, "fp8-e4m3": 8, "fp8-e5m2": 8, "int8": 8, "int4": 4}
+BITS = {"fp32": 32, "bf16": 16, "fp16": 16, "fp8-e4m3": 8,
+        "fp8-e4m3-unscaled": 8, "fp8-e5m2": 8, "int8": 8, "int4": 4}  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -162,6 +162,17 @@ def test_a_queued_run_can_be_stopped(page, fake):
     assert fake.asked[-1] == ("stop", name)
 
 
+def test_settings_of_discover_that_differ_can_be_compared_instead(page, runs, fake):
+    compare(page, a=FULL, tau="0.05")
+    page.button("run-others").click().run()
+    asked = [store.find_run(name).config for _, name in fake.asked]
+    assert [(config.policy, config.threshold) for config in asked] == [
+        ("fp32", 0.05), ("rtn-int8", 0.05), ("pahq-int8", 0.05)
+    ]  # fmt: skip
+    assert "a" not in page.query_params  # the first of them to finish is the reference
+    assert not [button for button in page.button if button.key == "run-others"]
+
+
 # Facts ------------------------------------------------------------------------------------------
 
 

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -12,8 +14,8 @@ from pahq.precision.matmul import Products
 from tests.random_models import Recipe, random_bridge, random_prompts
 
 
-def world(metric, seed=0):
-    model = take_weights(random_bridge(Recipe(heads=3, seed=seed)))
+def world(metric, seed=0, norm="LN"):
+    model = take_weights(random_bridge(Recipe(heads=3, norm=norm, seed=seed)))
     batch = random_prompts(seed, rows=6)[0]
     generator = torch.Generator().manual_seed(seed)
     full = torch.randn(len(batch.row), model.vocabulary, generator=generator)
@@ -35,6 +37,31 @@ def test_kl_by_blocks_equals_kl_of_full_logits(seed, fmt, block):
     full = found.values(*given, FORMATS[fmt], stream=False)
     # Both read logits of order 10 in float32, whose resolution is 1e-6.
     assert torch.allclose(blocked, full, atol=5e-6)
+
+
+@pytest.mark.parametrize("fmt", [FP32, *(f for f in FORMATS.values() if f is not FP32)],
+                         ids=lambda fmt: fmt.name)  # fmt: skip
+@pytest.mark.parametrize("block", [5, 2048])
+def test_a_damage_whose_exponentials_overflow_is_that_of_full_logits(fmt, block, monkeypatch):
+    """Some rows lie far above the 69 nats at which the first sum means nothing, some do not."""
+    monkeypatch.setattr(readout, "BLOCK", block)
+    found, residuals, items = world(METRICS["kl"], norm=None)
+    residuals = residuals * torch.logspace(-1, 3, len(residuals))[:, None]
+    blocked = found.values(residuals, items, fmt)
+    full = found.values(residuals, items, fmt, stream=False)
+    high = full > math.log(readout.MOST)
+    assert 5 < int(high.sum()) < len(high) - 5
+    assert full.max() > 1000
+    # Logits are as large as the damage and known to 6e-8 of themselves, each sum over d_model.
+    assert torch.allclose(blocked, full, rtol=2e-6, atol=5e-6)
+
+
+def test_a_residual_that_is_not_a_number_has_no_damage():
+    found, residuals, items = world(METRICS["kl"])
+    residuals[3, 0] = torch.nan
+    for fmt in FORMATS.values():
+        values = found.values(residuals, items, fmt)
+        assert values.isnan().nonzero().tolist() == [[3]], fmt.name
 
 
 @pytest.mark.parametrize("metric", [METRICS["logit-diff"], logit_diff_max])

@@ -24,6 +24,7 @@ export class Multiples {
     if (!data.runs.some((run) => shared.focus in run.moments)) shared.focus = data.focus;
     if (look === this.look) return;
     this.look = look;
+    if (shared.range) tell("range", null); // of another model, perhaps
     this.destroy();
     this.root.innerHTML = `${key(data)}<div class="cmp-cards" data-count="${data.runs.length}">${
       data.runs.map(card).join("")}</div>`;

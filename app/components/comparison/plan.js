@@ -68,7 +68,8 @@ function momentTraces(base, { run, focus, theme, bits, size, small }) {
     .filter(({ at }) => at >= 0);
   const tested = base.ids.indexOf(focus);
   const squares = (list, marker, extra = {}) => ({
-    type: "scatter", mode: "markers", hoverinfo: "skip", x: list.map((i) => base.x[i]),
+    type: "scatter", mode: "markers", hoverinfo: "skip", cliponaxis: false,
+    x: list.map((i) => base.x[i]),
     y: list.map((i) => base.y[i]), marker: { symbol: "square", ...marker }, ...extra,
   });
   return [

@@ -55,7 +55,7 @@ export const FLIPS = {
     const { edges } = scene.measured.flips;
     const far = scene.view.step < scene.log.decided ? " so far" : "";
     return `<span title="Against ${reference(scene)}">${count(flipsOf(scene).length)} of
-      ${count(edges)} verdicts${far}</span>`;
+      ${count(edges)} verdicts differ${far}</span>`;
   },
   note(scene) {
     if (!scene.measured.flips.rows.length) {

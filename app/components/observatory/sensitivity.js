@@ -23,15 +23,15 @@ export const SENSITIVITY = {
   shows: (scene) => `cost of ${formatName(of(scene).compared)} in one component alone`,
   line(scene) {
     const { noise, noise_budget: budget, unit, pairs } = of(scene);
+    const allowed = budget === null ? "" : ` of ${measure(budget)} allowed`;
     const parts = [
-      noise !== null && `noise ${measure(noise)}${budget === null ? "" : ` of ${measure(budget)}`}`
-        + ` ${unit}`,
+      noise !== null && `noise ${measure(noise)}${allowed}, ${escape(unit)}`,
       pairs !== null && `${count(pairs)} pairs`,
     ];
     return parts.filter(Boolean).join(" · ");
   },
-  note: (scene) => `KL from FP32 when one component alone computes in
-    ${formatName(of(scene).compared)}; the letter: bits it was given.`,
+  note: (scene) => `KL from FP32 with one component alone in ${formatName(of(scene).compared)};
+    letter: bits it was given.`,
   scale(scene) {
     const { least, most, unit } = of(scene);
     const to = `${measure(most)} ${escape(unit)}`;

@@ -1,0 +1,38 @@
+"""``pahq-auto``: formats for a model and a task, measured on a few of the prompts."""
+
+from pahq.engine.sensitivity import CANDIDATES, NoiseMeter
+from pahq.errors import UsageError
+from pahq.models.loading import LoadedModel
+from pahq.precision.assign import Assignment, assign
+from pahq.runs.config import RunConfig
+from pahq.tasks.base import EncodedPair
+from pahq.tasks.batches import batches
+
+MEASURED_PAIRS = 8  # prompts on which pahq-auto measures
+# Share of the threshold. Noise of n nats moves a damage of D by up to 2 sqrt(n D): by about a tenth
+# of the threshold where D is some times the threshold, as it is while edges are judged.
+BUDGET_SHARE = 1e-3
+USUAL_BUDGET = 1e-3  # nats, for metrics in other units
+
+
+def assigned(config: RunConfig, model: LoadedModel, pairs: tuple[EncodedPair, ...]) -> Assignment:
+    """Return formats whose noise meets the budget, measured on a few of the prompts.
+
+    Raises:
+        UsageError: for the bridge engine, which computes in FP32 only.
+    """
+    if config.engine == "bridge":
+        raise UsageError(
+            f"The bridge engine cannot run the policy '{config.policy}'.",
+            why="it runs the loaded model itself, in FP32 only",
+            fix="use --engine fast or reference, or --policy fp32",
+        )
+    budget = config.noise_budget
+    if budget is None:
+        budget = config.threshold * BUDGET_SHARE if config.metric == "kl" else USUAL_BUDGET
+    device = model.weights.embedding.device
+    prompts = [batch.to(device) for batch in batches(pairs[:MEASURED_PAIRS])]
+    meter = NoiseMeter(model.weights, prompts, pages=model.pages)
+    sensitivity = meter.sensitivity(CANDIDATES[device.type])
+    formats, noise = assign(sensitivity, model.weights.sizes(), budget, meter.noise)
+    return Assignment(formats, noise, budget, sensitivity, meter.pairs)
