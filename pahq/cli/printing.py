@@ -55,10 +55,9 @@ def _search(summary: dict[str, Any]) -> str:
 
 
 def _memory(summary: dict[str, Any]) -> str:
-    return (
-        f"{summary['peak_bytes'] / 1e6:,.0f} MB peak, of which libraries "
-        f"{summary['baseline_bytes'] / 1e6:,.0f} MB"
-    )
+    parts = {"libraries": summary["baseline_bytes"], **summary.get("memory", {})}
+    named = ", ".join(f"{name.replace('_', ' ')} {size / 1e6:,.0f}" for name, size in parts.items())
+    return f"{summary['peak_bytes'] / 1e6:,.0f} MB peak: {named}"
 
 
 def _noise(summary: dict[str, Any]) -> str:

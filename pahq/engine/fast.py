@@ -69,8 +69,10 @@ class FastEvaluator:
         with torch.inference_mode():
             self._store_weights()
             self._parts = [_Part(self, batch) for batch in problem.batches]
+        self._mapped_bytes = self.pages.resident_bytes()  # most of FP32's in memory while stored
         self.rest(self._matrices)
         trim_heap()
+        self._cache_bytes = sum(part.reading.held_bytes for part in self._parts)
 
     @property
     def followed(self) -> int:
@@ -84,6 +86,7 @@ class FastEvaluator:
         self.plan, self._raised = Plan({**self.background.formats, **raised}), raised
         if (layer := component[1:].partition(".")[0]) != self._layer:
             self._layer = layer
+            self._mapped_bytes = max(self._mapped_bytes, self.pages.resident_bytes())
             trim_heap()
         return raised
 
@@ -102,6 +105,19 @@ class FastEvaluator:
         for name in names:
             if self.background[name] != FP32:
                 self.pages.release(self._matrices[name])
+
+    def memory(self) -> dict[str, int]:
+        """Return the most bytes held so far, by what they are for.
+
+        ``weights_low`` stored in other formats than FP32, ``weights_high`` FP32's in memory (all of
+        them where they do not lie in a mapped file), ``caches`` what stands between tests.
+        """
+        whole = sum(w.numel() * w.element_size() for each in self._matrices.values() for w in each)
+        return {
+            "weights_low": self.multiply.held_bytes,
+            "weights_high": self._mapped_bytes if self.pages.ranges else whole,
+            "caches": self._cache_bytes,
+        }
 
     def leave_layer(self, layer: int) -> None:
         """Give back what a forward in FP32 read of a layer that is in another format."""

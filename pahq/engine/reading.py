@@ -81,6 +81,13 @@ class Reading:
             targets=self.targets, all_places=True,
         )  # fmt: skip
 
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of the values that stand."""
+        kinds = (self.clean, self.difference, self.carried.streams, self.carried.written)
+        held = {x.data_ptr(): x for each in kinds for x in each.values()}
+        return sum(x.numel() * x.element_size() for x in held.values())
+
     def lift(self, component: str, after: Sequence[str]) -> "Reading":
         """Return a reading in which a raised component can stand, beside this one.
 

@@ -89,14 +89,13 @@ def _steps(sensitivity: Sensitivity, sizes: dict[str, int]) -> Sequence[_Step]:
     for name, each in sensitivity.items():
         noise = {**each, FULL: 0.0}
         ladder = sorted(noise, key=lambda fmt: BITS[fmt])
-        at, last = 0, float("inf")
-        while at < len(ladder) - 1:
-            # The best next format, which may pass over one that saves little. What would save
-            # nothing goes straight to FP32: a step up is never one to more noise.
-            here, last_one = noise[ladder[at]], len(ladder) - 1
-            quieter = [i for i in range(at + 1, last_one) if noise[ladder[i]] < here]
+        at, top, last = 0, len(ladder) - 1, float("inf")
+        while at < top:
+            # The best next format, which may pass over one that saves little. What can save
+            # nothing goes straight to FP32: no step is one to more noise.
+            quieter = [i for i in range(at + 1, top) if noise[ladder[i]] < noise[ladder[at]]]
             best = max(
-                [*quieter, last_one],
+                [*quieter, top],
                 key=lambda i: _worth(noise, ladder[at], ladder[i], sizes[name]),
             )
             last = min(last, _worth(noise, ladder[at], ladder[best], sizes[name]))

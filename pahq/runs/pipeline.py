@@ -21,6 +21,7 @@ from pahq.discovery.events import (
     RunStopped,
 )
 from pahq.discovery.screen import ScreeningEvaluator
+from pahq.engine.fast import FastEvaluator
 from pahq.errors import PahqError, SearchFailed, UsageError
 from pahq.models.loading import LoadedModel, load_model
 from pahq.models.locate import find_directory, version
@@ -40,7 +41,7 @@ from pahq.runs.prepare import (
 from pahq.runs.recorder import Recorder
 from pahq.runs.state import work_on
 from pahq.runs.store import RunFolder, check_free, create
-from pahq.runs.summary import Spent, circuit_of, measure
+from pahq.runs.summary import Spent, circuit_of, measure, memory_of
 from pahq.tasks.source import is_file
 
 OnEvent = Callable[[Event, float], None]
@@ -292,15 +293,18 @@ class _Work:
         wall = recorder.seconds
         recorder.phase("evaluating")
         status = "stopped" if stopped else "finished"
+        spent = Spent(wall, recorder.evaluations, recorder.peak_bytes, baseline_bytes)
         circuit, summary = measure(
             self.prepared,
             circuit_of(self.prepared, self.events, status=status),
             self.events,
             before,
-            Spent(wall, recorder.evaluations, recorder.peak_bytes, baseline_bytes),
+            spent,
         )
         if isinstance(evaluator, ScreeningEvaluator):
             summary["screening"] = asdict(evaluator.found)
+        if isinstance(evaluator, FastEvaluator):
+            summary["memory"] = memory_of(evaluator, spent)
         recorder.json("circuit.json", circuit.to_json())
         recorder.json("summary.json", summary)
         self._emit(RunStopped(self._decided()) if stopped else RunFinished(summary))

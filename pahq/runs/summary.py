@@ -6,6 +6,7 @@ from typing import Any
 
 from pahq import catalog
 from pahq.discovery.events import EdgeTested, Event
+from pahq.engine.fast import FastEvaluator
 from pahq.engine.problem import NOTHING_CUT, cuts_of, everything_cut
 from pahq.graph.circuit import FORMAT_VERSION, Circuit
 from pahq.precision.formats import find_format
@@ -84,6 +85,17 @@ def measure(
     }
     about = {**circuit.about, "damage": damage, "damage_under_policy": damage_under_policy}
     return replace(circuit, about=about), summary
+
+
+def memory_of(evaluator: FastEvaluator, spent: Spent) -> dict[str, int]:
+    """Return the peak by what it was for, in bytes.
+
+    ``weights_low weights_high caches`` as the evaluator has them; ``workspace`` is the rest: what
+    tests and loading needed at the peak, above the libraries.
+    """
+    found = evaluator.memory()
+    rest = spent.peak_bytes - spent.baseline_bytes - sum(found.values())
+    return {**found, "workspace": max(0, rest)}
 
 
 def near_threshold(
