@@ -6,8 +6,8 @@ import streamlit as st
 
 HERE = Path(__file__).parent
 PAGES = [
-    st.Page("pages/discover.py", title="Discover", icon=":material/hub:", default=True),
-    st.Page("pages/compare.py", title="Compare", icon=":material/compare_arrows:"),
+    st.Page("views/discover.py", title="Discover", icon=":material/hub:", default=True),
+    st.Page("views/compare.py", title="Compare", icon=":material/compare_arrows:"),
 ]
 
 st.set_page_config(page_title="pahq", page_icon=str(HERE / "static/icon.svg"), layout="wide")

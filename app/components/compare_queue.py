@@ -48,7 +48,7 @@ def _line(run: Coming, on_press: Callable[[str, str], None]) -> None:
         )
         if now.kind in WATCHED:
             st.page_link(
-                "pages/discover.py", label="Watch", icon=":material/visibility:",
+                "views/discover.py", label="Watch", icon=":material/visibility:",
                 query_params={"run": run.id},
             )  # fmt: skip
         for name in _actions(now):

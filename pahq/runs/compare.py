@@ -1,5 +1,6 @@
 """Two runs side by side: which verdicts changed, how near they were, and why. No torch."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -123,21 +124,24 @@ class Comparison:
         if self.speedup is not None:
             faster = self.speedup >= 1
             ratio = self.speedup if faster else 1 / self.speedup
-            text += f", {ratio:.2g} times as {'fast' if faster else 'slow'}"
+            number = f"{ratio:.2g}" if ratio < 10 else f"{ratio:,.0f}"
+            text += f", {number} times as {'fast' if faster else 'slow'}"
         if not self.flips:
             return text + ": the same circuit."
         near = [flip for flip in self.flips if flip.cause == "near threshold"]
-        furthest = max((flip.distance for flip in near), default=0.0)
-        if len(near) == len(self.flips):
-            what = (
-                "the one that differs is" if len(near) == 1 else f"all {len(near)} that differ are"
-            )
-            return text + f"; {what} within {furthest:.0%} of the threshold."
-        causes = sorted({flip.cause for flip in self.flips} - {"near threshold"})
+        count, alone = len(self.flips), len(self.flips) == 1
+        if len(near) == count:
+            # Rounded up: no difference is a distance of 0%.
+            furthest = max(math.ceil(100 * max(flip.distance for flip in near)), 1)
+            what = "the one that differs is" if alone else f"all {count} that differ are"
+            return text + f"; {what} within {furthest}% of the threshold."
+        causes = ", ".join(sorted({flip.cause for flip in self.flips} - {"near threshold"}))
+        if not near:
+            what = "the one that differs is not" if alone else f"of {count} that differ, none is"
+            return text + f"; {what} near the threshold: {causes}."
         return (
-            text
-            + f"; of {len(self.flips)} that differ, {len(near)} within {BORDERLINE:.0%} of the "
-            f"threshold, the rest: {', '.join(causes)}."
+            text + f"; of {count} that differ, {len(near)} within {BORDERLINE:.0%} of the "
+            f"threshold, the rest: {causes}."
         )
 
     def as_dict(self) -> dict[str, Any]:

@@ -35,7 +35,7 @@ def compare(page, **query):
     for name, value in query.items():
         page.query_params[name] = value
     page.run()
-    page.switch_page("pages/compare.py").run()
+    page.switch_page("views/compare.py").run()
     assert not page.exception
     return page
 

@@ -37,11 +37,11 @@ def runs(tmp_path_factory):
         return pahq.run(**{**HAND, "examples": 5, "out": base / name, **changes}).folder
 
     return {
-        "fp32": run("a-fp32"),
-        "int8": run("b-int8", policy="pahq-int8"),
-        "more": run("c-more", examples=6),
-        "loose": run("d-loose", threshold=0.5, policy="pahq-int8"),
-        "attn-2l": run("e-other", model="attn-2l", examples=2, threshold=1.0),
+        "fp32": run("0-fp32"),
+        "int8": run("1-int8", policy="pahq-int8"),
+        "more": run("2-more", examples=6),
+        "loose": run("3-loose", threshold=0.5, policy="pahq-int8"),
+        "attn-2l": run("4-other", model="attn-2l", examples=2, threshold=1.0),
     }
 
 
@@ -149,8 +149,11 @@ def test_where_the_size_counts_a_negative_effect_is_as_near_as_a_positive_one(ru
 def test_flips_are_sorted_and_counted(runs, edited):
     kept = sorted(read_circuit(runs["fp32"].path / "circuit.json").kept)
     cut = next(e for e in edges_of(runs["fp32"]) if e not in kept)
+    # Far from the threshold in the reference, whichever edge it is.
+    sure = {edge: Said(0.5, True) for edge in kept} | {cut: Said(-0.5, False)}
+    reference = edited(runs["fp32"], sure, name="reference")
     other = edited(
-        runs["fp32"],
+        reference,
         {
             kept[0]: Said(0.002, False),
             kept[1]: Said(0.0099, False),
@@ -159,7 +162,7 @@ def test_flips_are_sorted_and_counted(runs, edited):
         },
         summary={"wall_s": None},
     )
-    found = compare(runs["fp32"], other)
+    found = compare(reference, other)
     distances = [flip.distance for flip in found.flips]
     assert len(distances) == 4
     assert distances == sorted(distances)
@@ -194,7 +197,6 @@ def test_flips_are_sorted_and_counted(runs, edited):
 )  # fmt: skip
 def test_the_sentence_says_how_near_the_differences_were(runs, edited, said, words):
     kept = sorted(read_circuit(runs["fp32"].path / "circuit.json").kept)
-    # Far from the threshold in the reference, whichever edge it is.
     a = edited(runs["fp32"], {edge: Said(0.5, True) for edge in kept}, name="a")
     b = edited(a, dict(zip(kept, said, strict=False)), name="b", summary={"wall_s": None})
     assert compare(a, b).sentence == (

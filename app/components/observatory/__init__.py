@@ -7,8 +7,8 @@ from typing import Any
 
 import plotly
 from streamlit.components.v2 import component
-from streamlit.components.v2.get_bidi_component_manager import get_bidi_component_manager
-from streamlit.components.v2.manifest_scanner import ComponentConfig, ComponentManifest
+
+from components.served import serve
 
 HERE = Path(__file__).parent
 # plotly.min.js is served from the wheel itself: nothing to copy, nothing that could be out of date.
@@ -29,21 +29,12 @@ def observatory(
     ``look`` is what the reader selected, ``cost`` how often the interval between messages should
     be doubled, ``threshold`` the one to run with next. ``resync`` asks for the whole log.
     """
-    _serve()
+    serve(SERVED)
     return _component()(
         key=key, data=data, height="content",
         on_look_change=on_look, on_resync_change=on_resync, on_cost_change=on_cost,
         on_threshold_change=on_threshold,
     )  # fmt: skip
-
-
-def _serve() -> None:
-    """Let Streamlit serve our modules and plotly.js below ``_stcore/bidi-components``."""
-    manager = get_bidi_component_manager()
-    for name, folder in SERVED.items():
-        if manager.get_component_asset_root(f"pahq.{name}") is None:
-            parts = [ComponentConfig(name, folder.name)]
-            manager.register_from_manifest(ComponentManifest("pahq", "1", parts), folder.parent)
 
 
 @cache

@@ -3,7 +3,6 @@
 import streamlit as st
 
 import comparing
-import entry
 import pairing
 import panels
 import state
@@ -77,10 +76,9 @@ def side_by_side(pair: Pairing, reference: Finished) -> None:
         data = panels.difference((reference, a), (focus[0], b), focus[1])
         pictures(data, key="difference")
     if opened:
-        st.switch_page("pages/discover.py", query_params={"run": opened})
+        st.switch_page("views/discover.py", query_params={"run": opened})
 
 
-entry.through_main()
 pair = pairing.pairing()
 st.fragment(coming, run_every=TICK if state.noted("coming", pairing.unfinished()) else None)()
 if problem := pairing.refused():
