@@ -13,6 +13,9 @@ from pahq import catalog
 from pahq.errors import UsageError
 from pahq.runs.config import RunConfig, knobs, make_config, read_settings
 
+AUTOMATIC = "pahq-auto"  # chooses its formats, by these settings
+CHOSEN_BY = {"noise_budget", "threshold", "metric", "model", "task", "examples", "seed", "device"}
+
 
 def with_knobs(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command one flag for each knob; it receives those used as a dict ``settings``."""
@@ -60,7 +63,8 @@ def config_from(settings: dict[str, Any], file: Path | None) -> RunConfig:
         tasks = (str(base.get("task")), str(settings.get("task")))
         if "task" in settings and any(map(is_file, tasks)):
             base["examples"] = None  # the number was that of another file's rows
-        if "policy" in settings:
+        automatic = base.get("policy") == AUTOMATIC
+        if "policy" in settings or (automatic and settings.keys() & CHOSEN_BY):
             base["policy_recipe"] = None
         return make_config(**{**base, **settings}, source=str(file))
     for name in ("model", "task", "threshold"):

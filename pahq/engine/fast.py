@@ -82,12 +82,13 @@ class FastEvaluator:
     def focus(self, component: str) -> dict[str, str]:
         """Protect ``component``; return the formats that now differ from the background plan."""
         raised = self.problem.policy.raised(self.problem.graph, component)
-        self.rest(name for name in self._raised if name not in raised)
-        self.plan, self._raised = Plan({**self.background.formats, **raised}), raised
         if (layer := component[1:].partition(".")[0]) != self._layer:
             self._layer = layer
-            self._mapped_bytes = max(self._mapped_bytes, self.pages.resident_bytes())
+            if self._raised:
+                self._mapped_bytes = max(self._mapped_bytes, self.pages.resident_bytes())
             trim_heap()
+        self.rest(name for name in self._raised if name not in raised)
+        self.plan, self._raised = Plan({**self.background.formats, **raised}), raised
         return raised
 
     def _store_weights(self) -> None:

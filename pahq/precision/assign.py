@@ -69,7 +69,11 @@ def assign(
             formats[step.component] = step.to
         return formats
 
-    low, high = 0, len(steps)  # `high` steps are enough: everything is in FP32
+    # Errors may cancel: a step can make the whole noisier. So the fewest bytes are tried first.
+    least = measure(after(0))
+    if least <= budget:
+        return after(0), least
+    low, high = 1, len(steps)  # `high` steps are enough: everything is in FP32
     while low < high:
         middle = (low + high) // 2
         low, high = (low, middle) if measure(after(middle)) <= budget else (middle + 1, high)

@@ -74,7 +74,9 @@ class Policy:
         return [entry.name for entry in catalog.FORMATS if entry.name in used]
 
     def mentions(self, fmt: str) -> bool:
-        """Return whether the recipe names a format, for whatever component."""
+        """Return whether some component may get a format."""
+        if self.automatic:
+            return True
         named = (*(getattr(self, kind) for kind in KINDS), self.focus, *self.components.values())
         return fmt in named
 

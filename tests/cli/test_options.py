@@ -55,3 +55,25 @@ def test_numbers_are_read_from_text_as_the_command_line_gives_it():
     config = config_from({**given, "examples": "7", "memory_limit": "0.5"}, None)
     assert (config.threshold, config.examples, config.memory_limit) == (0.01, 7, 0.5)
     assert config.absolute
+
+
+RECIPE = {"input": "fp32", "heads": "int8", "mlps": "int8", "logits": "int8"}
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [{"noise_budget": "1e-6"}, {"threshold": "0.5"}, {"model": "attn-2l"}, {"task": "pronoun"},
+     {"examples": "3"}, {"metric": "nll"}],
+    ids=str,
+)  # fmt: skip
+def test_formats_that_were_chosen_are_chosen_anew_for_other_settings(file, setting):
+    path = file(policy="pahq-auto", policy_recipe=RECIPE)
+    assert config_from({}, path).policy_recipe == RECIPE
+    assert config_from({"engine": "reference", "threads": "2"}, path).policy_recipe == RECIPE
+    assert config_from(setting, path).policy_recipe is None
+
+
+def test_the_recipe_of_a_policy_file_is_kept_unless_another_policy_is_named(file):
+    path = file(policy="mine.json", policy_recipe=RECIPE)
+    assert config_from({"threshold": "0.5", "model": "attn-2l"}, path).policy_recipe == RECIPE
+    assert config_from({"policy": "pahq-int8"}, path).policy_recipe is None

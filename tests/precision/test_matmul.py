@@ -7,7 +7,8 @@ from pahq.precision.formats import BF16, FORMATS, FP8_E4M3, FP32, INT8
 from pahq.precision.matmul import Products
 
 # Signal to noise of a product of Gaussian matrices, dB: both sides round, so 3 dB below a cast.
-SNR = {"bf16": 47, "fp16": 65, "fp8-e4m3": 25, "fp8-e5m2": 19, "int8": 36, "int4": 13}
+SNR = {"bf16": 47, "fp16": 65, "fp8-e4m3": 25, "fp8-e4m3-unscaled": 25, "fp8-e5m2": 19,
+       "int8": 36, "int4": 13}  # fmt: skip
 
 
 def gaussian(*shape, seed=0):

@@ -16,7 +16,7 @@ from pahq.runs.pipeline import Session
 
 AUTO = {
     "model": "tiny-gpt", "task": "induction", "threshold": 0.05, "examples": 4, "threads": 1,
-    "policy": "pahq-auto", "noise_budget": 1e-4,
+    "policy": "pahq-auto", "noise_budget": 1e-6,
 }  # fmt: skip
 
 
@@ -59,8 +59,8 @@ def decisions(folder):
 def test_a_run_keeps_the_policy_and_what_it_was_chosen_by(made):
     policy, chosen = contents(made, "policy.json"), contents(made, "sensitivity.json")
     assert chosen["unit"] == "nats"
-    assert chosen["noise_budget"] == 1e-4
-    assert 0 <= chosen["noise"] <= 1e-4
+    assert chosen["noise_budget"] == 1e-6
+    assert 0 <= chosen["noise"] <= 1e-6
     assert chosen["pairs"] == 4
     assert policy["components"] == chosen["formats"]
     assert policy["focus"] == "fp32"
@@ -70,9 +70,16 @@ def test_a_run_keeps_the_policy_and_what_it_was_chosen_by(made):
         assert tuple(chosen["sensitivity"][name]) == CANDIDATES["cpu"]
         assert fmt in (*CANDIDATES["cpu"], "fp32")
     assert len(set(chosen["formats"].values())) > 1
-    # On four prompts the formats were chosen, on these four the search is made.
-    # FP32 logits of order 10 have a resolution of 1e-6.
-    assert made.summary["noise_floor_kl"] == pytest.approx(chosen["noise"], abs=1e-6)
+
+
+def test_the_noise_that_was_measured_is_the_noise_floor_of_the_search(session, made):
+    """The formats were chosen on four prompts, and the search is made on these four."""
+    noise = contents(made, "sensitivity.json")["noise"]
+    # Full forwards, in another order of sums.
+    plain = session.prepare(made.config.model_copy(update={"engine": "reference"}))
+    assert plain.baseline.noise_floor_kl == pytest.approx(noise, rel=0.01, abs=1e-8)
+    # Without full logits, whose rounding of order 1e-6 no longer cancels.
+    assert made.summary["noise_floor_kl"] == pytest.approx(noise, abs=5e-6)
 
 
 def test_its_policy_file_gives_the_same_circuit(session, made, measured):
@@ -123,7 +130,7 @@ def test_the_same_settings_choose_the_same_formats(made):
     assert fresh.config == made.config
 
 
-@pytest.mark.parametrize("budget", [1e-12, 1e-6, 1e-3, 100.0])
+@pytest.mark.parametrize("budget", [1e-12, 1e-7, 1e-5, 100.0])
 def test_a_budget_is_met_whatever_it_is(session, made, budget):
     prepared = session.prepare(make_config(**{**AUTO, "noise_budget": budget}))
     found = prepared.assignment
@@ -154,10 +161,23 @@ def test_only_a_few_prompts_are_measured(session):
     assert session.prepare(make_config(**{**AUTO, "examples": 12})).assignment.pairs == 8
 
 
-def test_a_check_measures_too_and_names_the_noise(session):
+def test_loops_are_compiled_before_the_memory_of_a_search_is_counted(monkeypatch):
+    """Formats are not known yet, and what is compiled is a library, not part of the search."""
+    called = []
+    monkeypatch.setattr("pahq.runs.pipeline.kernels", lambda: called.append("compiled"))
+    for name, times in (("fp32", 0), ("pahq-auto", 1), ("pahq-int8", 1)):
+        called.clear()
+        Session().warm(find_policy(name))
+        assert called == ["compiled"] * times
+
+
+def test_a_check_measures_too(measured):
+    session = Session()
     said = session.check(make_config(**AUTO))
-    # The budget is for the same prompts; FP32 logits of order 10 have a resolution of 1e-6.
-    assert 0 <= said["noise_floor_kl"] <= 1e-4 + 1e-6
+    assert measured != []
+    assert said["edges"] > 0
+    # A last bit of FP32 logits; the budget is for the same prompts.
+    assert 0 <= said["noise_floor_kl"] <= 1e-6 + 5e-6
 
 
 def test_another_policy_writes_neither_file(session):
