@@ -38,7 +38,7 @@ def compare_(
         )
     reference, *others = [store.find_run(name) for name in runs]
     found = [compare(reference, other) for other in others]
-    errors = {other.id: _rounding(other) for other in others} if heads else {}
+    errors = _rounding(others) if heads else {}
     if as_json:
         print(json.dumps(
             {"comparisons": [each.as_dict() for each in found], "rounding_errors": errors},
@@ -49,13 +49,17 @@ def compare_(
         _print(each, errors.get(each.other))
 
 
-def _rounding(folder: store.RunFolder) -> dict[str, dict[str, float]]:
+def _rounding(folders: list[store.RunFolder]) -> dict[str, dict[str, dict[str, float]]]:
+    """Return the rounding errors of each run's components, by run."""
     from pahq.engine.rounding import rounding_errors
     from pahq.runs.pipeline import Session
 
-    prepared = Session().prepare(folder.config)
-    formats = prepared.policy.background(prepared.graph)
-    return rounding_errors(prepared.model.weights, prepared.batches, formats)
+    session, found = Session(), {}
+    for folder in folders:
+        prepared = session.prepare(folder.config)
+        formats = prepared.policy.background(prepared.graph)
+        found[folder.id] = rounding_errors(prepared.model.weights, prepared.batches, formats)
+    return found
 
 
 def _print(found: Comparison, errors: dict[str, dict[str, float]] | None) -> None:

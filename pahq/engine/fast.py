@@ -37,6 +37,7 @@ from pahq.precision.matmul import CHANNELS, Products
 from pahq.precision.policy import RECIPES, Plan
 from pahq.tasks.batches import PromptBatch
 
+LARGE = 1 << 24  # weights from which on freed memory is handed back: taking it again costs time
 WORKSPACE = 1 << 25  # bytes for what is followed at once: enough for matrix products' full speed
 
 
@@ -66,6 +67,7 @@ class FastEvaluator:
         self._raised: dict[str, str] = {}
         self._layer = ""
         self._matrices = model.matrices()
+        self._large = sum(model.sizes().values()) >= LARGE
         with torch.inference_mode():
             self._store_weights()
             self._parts = [_Part(self, batch) for batch in problem.batches]
@@ -86,6 +88,7 @@ class FastEvaluator:
             self._layer = layer
             if self._raised:
                 self._mapped_bytes = max(self._mapped_bytes, self.pages.resident_bytes())
+        if self._large:
             trim_heap()
         self.rest(name for name in self._raised if name not in raised)
         self.plan, self._raised = Plan({**self.background.formats, **raised}), raised

@@ -17,7 +17,7 @@ BORDERLINE = 0.2  # of the threshold, as in the app
 ZERO = 1e-12  # an effect below it came out as nothing at all
 CAUSES = {
     "near threshold": "One of the effects lies within 20% of the threshold.",
-    "underflow": "In one run the difference was rounded away: its effect is zero.",
+    "underflow": "In one run the effect is exactly zero: nothing was left of the difference.",
     "not tested": "In one run nothing kept led on from the receiver, so its edges went untested.",
     "other": "The effects differ by more than closeness to the threshold explains.",
 }

@@ -185,12 +185,15 @@ class Session:
             check_exists(config)
         threads = config.threads or available_cores()
         torch.set_num_threads(threads)
-        self.warm(policy_of(config))
+        policy = policy_of(config)
+        self.warm(policy)
         loaded = model if model is not None else self.load(config.model, config.device)
-        same = config.model_dump(exclude={"threshold", "absolute", "order", "batch_size"})
+        free = {"absolute", "order", "batch_size"}
+        if not policy.automatic:  # whose budget follows the threshold
+            free.add("threshold")
+        same = config.model_dump(exclude=free)
         # Files may have changed since they were read.
         named = not is_file(config.task) and config.policy in RECIPES
-        named = named and not RECIPES[config.policy].automatic  # its budget follows the threshold
         if named and self._prepared is not None and self._prepared_for == (same, loaded.hash):
             return self._prepared.under(config)
         self._prepared = prepare(config, loaded, threads=threads)
