@@ -216,8 +216,16 @@ POLICIES = (
     Entry("pahq-int8", "PAHQ INT8", "The component under test in FP32, the rest in INT8."),
     Entry("pahq-bf16", "PAHQ BF16", "The component under test in FP32, the rest in BF16."),
     Entry("pahq-auto", "PAHQ auto", "Formats by measured sensitivity, within a noise budget."),
-    Entry("exact-int8", "Exact INT8", "FP32's circuit: tests in INT8, near the threshold in FP32."),
-    Entry("exact-bf16", "Exact BF16", "FP32's circuit: tests in BF16, near the threshold in FP32."),
+    Entry(
+        "exact-int8",
+        "Exact INT8",
+        "FP32's circuit: changes of MLPs tested in INT8, near the threshold in FP32.",
+    ),
+    Entry(
+        "exact-bf16",
+        "Exact BF16",
+        "FP32's circuit: changes of MLPs tested in BF16, near the threshold in FP32.",
+    ),
 )
 
 METRICS = (

@@ -1,7 +1,7 @@
 """Screening: tests in low precision, and FP32 for whatever lies near the threshold.
 
 Both precisions follow the same decisions. How near is near is measured in the run itself: the first
-decisions about each component and a share of the later ones are made in both, and the largest error
+decision about each component and a share of the later ones are made in both, and the largest error
 gives the margin. Errors differ from component to component far more than within one.
 """
 
@@ -12,13 +12,16 @@ from dataclasses import dataclass
 from pahq.discovery.acdc import Rule
 from pahq.engine.fast import FastEvaluator
 from pahq.engine.reference import ReferenceEvaluator
+from pahq.engine.screened import ScreenedDamages
 from pahq.graph.nodes import Edge, Receiver, Sender
 
 Cut = frozenset[str]
-SearchEngine = FastEvaluator | ReferenceEvaluator
-FIRST = 2  # decisions about each component that are made in both precisions
-SHARE = 1 / 32  # of later decisions, drawn to be audited
-CAUTION = 3.0  # an effect is near within this many times the largest error seen
+Exact = FastEvaluator | ReferenceEvaluator
+Screening = ScreenedDamages | ReferenceEvaluator
+FIRST = 1  # decisions about each component that are made in both precisions
+SHARE = 1 / 64  # of later decisions, drawn to be audited
+CAUTION = 5.0  # an effect is near within this many times the largest error seen
+ASSUMED = 0.02  # error, as a share of the effect or threshold, before any is seen
 
 
 @dataclass
@@ -48,7 +51,7 @@ class ScreeningEvaluator:
         found: what screening did so far.
     """
 
-    def __init__(self, low: SearchEngine, high: SearchEngine, rule: Rule):
+    def __init__(self, low: Screening, high: Exact, rule: Rule):
         self.low, self.high, self.rule = low, high, rule
         self.found = Screened()
         self._seen = 0  # decisions about the component in focus
@@ -142,7 +145,8 @@ class ScreeningEvaluator:
 
     def _is_near(self, effect: float) -> bool:
         size = abs(effect) if self.rule.absolute else effect
-        margin = CAUTION * self.found.error * max(abs(effect), self.rule.threshold)
+        error = max(self.found.error, ASSUMED)
+        margin = CAUTION * error * max(abs(effect), self.rule.threshold)
         return abs(size - self.rule.threshold) <= margin
 
     def _drawn(self, edge: Edge) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from pahq.engine.fast import WORKSPACE
+from pahq.engine.focus import WORKSPACE
 from pahq.engine.readout import BLOCK
 from pahq.graph.build import Graph
 from pahq.models.weights import ModelWeights

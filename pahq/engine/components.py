@@ -77,11 +77,17 @@ def attention_pattern(
         scale: what scores are divided by.
         places: position of each query; by default 0, 1, 2, ...
     """
-    scores = (queries @ keys.mT) / scale
+    count = keys.shape[-2]
     if places is None:
-        places = torch.arange(scores.shape[-2], device=scores.device)
-    future = torch.arange(scores.shape[-1], device=scores.device)[None, :] > places[:, None]
-    return scores.masked_fill(future, -torch.inf).softmax(dim=-1)
+        places = torch.arange(queries.shape[-2], device=queries.device)
+    future = torch.arange(count, device=queries.device)[None, :] > places[:, None]
+    mask = torch.zeros(future.shape, device=queries.device).masked_fill_(future, -torch.inf)
+    axes = queries.shape[:-2]
+    if keys.shape[:-2] != axes:
+        axes = torch.broadcast_shapes(axes, keys.shape[:-2])
+    q, k = (x.expand(*axes, *x.shape[-2:]).flatten(0, -3) for x in (queries, keys))
+    scores = torch.baddbmm(mask, q, k.mT, alpha=1 / scale)
+    return scores.softmax(dim=-1).unflatten(0, axes)
 
 
 def mixed_values(

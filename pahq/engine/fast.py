@@ -20,6 +20,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from pahq.engine import components
+from pahq.engine.focus import Focus, joined
+from pahq.engine.likely import LikelyTokens
+from pahq.engine.places import Places
 from pahq.engine.problem import Cuts, Problem
 from pahq.engine.propagate import Propagation, Shortcuts
 from pahq.engine.reading import Reading
@@ -38,7 +41,6 @@ from pahq.precision.policy import RECIPES, Plan
 from pahq.tasks.batches import PromptBatch
 
 LARGE = 1 << 24  # weights from which on freed memory is handed back: taking it again costs time
-WORKSPACE = 1 << 25  # bytes for what is followed at once: enough for matrix products' full speed
 
 
 class FastEvaluator:
@@ -56,8 +58,19 @@ class FastEvaluator:
         shortcuts: Shortcuts | None = None,
         multiply: Products | None = None,
         pages: Pages | None = None,
+        screen: Plan | None = None,
     ):
-        self.problem, self.model = problem, model
+        """Compute what stands.
+
+        Args:
+            problem: the search.
+            model: the weights.
+            shortcuts: which of them are used.
+            multiply: matrix products.
+            pages: mapped weights that may be given back.
+            screen: formats in which ``screened`` damages may multiply changes of MLPs.
+        """
+        self.problem, self.model, self.screen = problem, model, screen
         self.shortcuts = shortcuts or Shortcuts()
         self.pages = pages or Pages()
         self.multiply = multiply or Products(release=self.pages.release)
@@ -102,6 +115,8 @@ class FastEvaluator:
         for name, weights in self._matrices.items():
             for weight in weights if name != "input" else ():  # of the embedding, rows are rounded
                 self.multiply.hold(weight, self.background[name])
+                if self.screen is not None and name.startswith("m"):
+                    self.multiply.hold(weight, self.screen[name])
         trim_heap()
 
     def rest(self, names: Iterable[str]) -> None:
@@ -128,11 +143,16 @@ class FastEvaluator:
         self.rest(name for name in self._matrices if name[1:].partition(".")[0] == str(layer))
 
     @torch.inference_mode()
-    def damages(self, receiver: Receiver, cut_sets: Sequence[Sequence[Sender]]) -> list[float]:
-        """Return the damage of the cuts so far plus each set of senders cut from ``receiver``."""
-        self.evaluations += len(cut_sets)
+    def damages(
+        self, receiver: Receiver, cut_sets: Sequence[Sequence[Sender]], *, screened: bool = False
+    ) -> list[float]:
+        """Return the damage of the cuts so far plus each set of senders cut from ``receiver``.
+
+        ``screened`` damages are not exact: see screened.py.
+        """
+        self.evaluations += 0 if screened else len(cut_sets)
         names = [[sender.name for sender in cut] for cut in cut_sets]
-        total = sum(part.damages(receiver, names, self.plan) for part in self._parts)
+        total = sum(part.damages(receiver, names, self.plan, screened) for part in self._parts)
         return torch.as_tensor(total).tolist()
 
     @torch.inference_mode()
@@ -171,11 +191,10 @@ class _Part:
         trim_heap()
         self.readout = Readout(model, problem.metric, targets, multiply)
         self.shortcuts = owner.shortcuts
-        self._batch_size, length = batch.clean.shape
+        self._batch_size = batch.clean.shape[0]
         self.followed = 0
-        self._case_bytes = length * place_bytes(model)
-        places = batch.position.unique()
-        self._row, self._place = batch.row, torch.searchsorted(places, batch.position)
+        places = Places(sorted(set(batch.position.tolist())), batch.position.device)
+        self._row, self._place = batch.row, torch.searchsorted(places.index, batch.position)
         carried = ablated(trace(model, batch.corrupt, plan, multiply), problem.ablation, model)
         self.reading = Reading(
             model,
@@ -188,9 +207,11 @@ class _Part:
             all_places=not owner.shortcuts.positions,
         )
         first = _first_difference(batch) if problem.ablation == "corrupt" else 0
-        self.flow = Propagation(self.reading, problem.graph, owner.shortcuts, first)
-        # What stands while the receiver tested last is in focus, and what its head wrote.
-        self._focused: tuple[tuple[str, str], Propagation, Repeats | None] | None = None
+        self.flow = Propagation(self.reading, problem.graph, owner.shortcuts, first, owner.screen)
+        self._focused: Focus | None = None
+        screens = owner.screen is not None
+        self._likely = self._likely_tokens(model, multiply) if screens else None
+        self._anchored = False
 
     @staticmethod
     def _full_model(
@@ -209,39 +230,61 @@ class _Part:
         trim_heap()
         return (logits if bias is None else logits + bias).log_softmax(-1)
 
-    def damages(self, receiver: Receiver, cut_sets: list[list[str]], plan: Plan) -> Tensor:
+    def _likely_tokens(self, model: ModelWeights, multiply: Products) -> LikelyTokens:
+        """Return the tokens that are likely on the clean prompts, or where everything is cut."""
+        batch = self.readout.targets.batch
+        cut = self.reading.carried.streams["logits"][batch.row, batch.position]
+        log_probs = components.logits(cut, model, FP32, multiply).double().log_softmax(-1)
+        return LikelyTokens(model, torch.cat([self.readout.targets.log_probs, log_probs]))
+
+    def _likely_now(self) -> LikelyTokens:
+        """Return the likely tokens, the others' sum known for what stands."""
+        assert self._likely is not None
+        if not self._anchored:
+            final = self.flow.reads_now()[self._row, self._place]
+            self._likely.anchor(components.normalise(final, self.readout.model.norm))
+            self._anchored = True
+        return self._likely
+
+    def damages(
+        self, receiver: Receiver, cut_sets: list[list[str]], plan: Plan, screened: bool
+    ) -> Tensor:
         """Return this batch's share of each alternative's damage, (alt,) float64."""
         name = receiver.component
         if receiver == LOGITS:
             final = self.flow.alternatives(receiver, cut_sets, first=0)
             rows = self._all_rows(len(cut_sets))
             self.followed += len(rows)
-            return self._read_out(final.flatten(0, 1), rows, plan).view(len(cut_sets), -1).sum(-1)
+            values = self._read_out(final.flatten(0, 1), rows, plan, screened)
+            return values.view(len(cut_sets), -1).sum(-1)
         self.flow.open(name)
         fmt, first = plan[name], self.flow.first_difference
-        reads = self.flow.alternatives(receiver, cut_sets, first=first)
+        reads = self.flow.alternatives(receiver, cut_sets, first=first, screened=screened)
         rows = self._all_rows(len(cut_sets))
-        flow, repeats = self._focus(receiver, plan)
-        head = flow.heads.get(name)
-        outputs = torch.cat(
+        focus = self._focus(receiver, plan)
+        flow, head = focus.flow, focus.flow.heads.get(name)
+        outputs = joined(
             [
-                flow.output(receiver, part, which, fmt=fmt, first=first, standing=head)
-                for part, which in self._portions(reads.flatten(0, 1), rows)
+                flow.output(
+                    receiver, part, which, fmt=fmt, first=first, standing=head, screened=screened
+                )
+                for part, which in focus.portions(reads.flatten(0, 1), rows)
             ]
         )
+        repeats = focus.repeats.get(screened)
         if repeats is None:
-            values = self._follow(name, outputs, rows, plan).view(len(cut_sets), -1)
+            values = self._follow(name, outputs, rows, plan, screened).view(len(cut_sets), -1)
         else:
             values = repeats.damages(
                 outputs.unflatten(0, (len(cut_sets), -1)),
-                lambda wanted, seen: self._follow_some(name, wanted, seen, plan),
+                lambda wanted, seen: self._follow_some(name, wanted, seen, plan, screened),
             )
         return values.sum(-1)
 
     def damage(self, cuts: Cuts, graph: Graph) -> float:
         """Return this batch's share of the damage of a whole set of cuts."""
         final = final_residual(self.reading.fresh(), graph, cuts)
-        return float(self._read_out(final, self._all_rows(1), self.reading.plan).sum())
+        return float(self._read_out(final, self._all_rows(1), self.reading.plan, False).sum())
 
     def commit(self, receiver: Receiver, senders: list[str], cut: frozenset[str]) -> None:
         """Cut senders for good and let what follows stand."""
@@ -267,72 +310,67 @@ class _Part:
             )
             changed = {name: flow.change(name, output, None, fmt=fmt, first=first)}
             flow.follow(changed, None, first=first, keep=True)
-        self._focused = None
+        self._focused, self._anchored = None, False
 
-    def _focus(self, receiver: Receiver, plan: Plan) -> tuple[Propagation, Repeats | None]:
-        """Return what stands while a receiver is under test, and what its head wrote before."""
+    def _focus(self, receiver: Receiver, plan: Plan) -> "Focus":
+        """Return what stands while a receiver is under test."""
         name = receiver.component
         fmt = plan[name]
         key = (receiver.name, fmt.name)
-        if self._focused is None or self._focused[0] != key:
+        if self._focused is None or self._focused.key != key:
             flow = self.flow.lift(name, fmt) if self.reading.raised(name, fmt) else self.flow
             saturates = receiver.kind in (ReceiverKind.QUERY, ReceiverKind.KEY)
-            repeats = None
+            repeats: dict[bool, Repeats] = {}
             if saturates and self.shortcuts.repeats:
                 first = flow.first_difference
-                repeats = Repeats(flow.mixed(name, flow.heads[name], {}, None, fmt, first))
-            self._focused = (key, flow, repeats)
-        return self._focused[1:]
+                stands = flow.mixed(name, flow.heads[name], {}, None, fmt, first)
+                repeats = {screened: Repeats(stands) for screened in (False, True)}
+            self._focused = Focus(key, flow, repeats, flow.case_bytes(name))
+        return self._focused
 
     def _follow_some(
-        self, name: str, wanted: Tensor, outputs: Tensor, plan: Plan
+        self, name: str, wanted: Tensor, outputs: Tensor, plan: Plan, screened: bool
     ) -> Float[Tensor, "seen batch"]:
         """Return the damages of the prompts marked in ``wanted``, (seen, batch); NaN elsewhere."""
         found = torch.full(wanted.shape, torch.nan, dtype=torch.float64, device=wanted.device)
         rows = wanted.nonzero()[:, 1]
         if len(rows):
-            found[wanted] = self._follow(name, outputs[wanted], rows, plan)
+            found[wanted] = self._follow(name, outputs[wanted], rows, plan, screened)
         return found
 
     def _follow(
-        self, name: str, outputs: Tensor, rows: Tensor, plan: Plan
+        self, name: str, outputs: Tensor, rows: Tensor, plan: Plan, screened: bool
     ) -> Float[Tensor, " case"]:
         """Return each case's damage when the component under test writes ``outputs``."""
         assert self._focused is not None
         self.followed += len(rows)
-        flow, fmt, finals = self._focused[1], plan[name], []
-        for part, which in self._portions(outputs, rows):
+        flow, fmt, finals = self._focused.flow, plan[name], []
+        for part, which in self._focused.portions(outputs, rows):
             first = flow.first_difference
             changed = {name: flow.change(name, part, which, fmt=fmt, first=first)}
-            finals.append(flow.follow(changed, which, first=first))
-        return self._read_out(torch.cat(finals), rows, plan)
+            finals.append(flow.follow(changed, which, first=first, screened=screened))
+        return self._read_out(joined(finals), rows, plan, screened)
 
-    def _read_out(self, final: Tensor, rows: Tensor, plan: Plan) -> Float[Tensor, " case"]:
+    def _read_out(
+        self, final: Tensor, rows: Tensor, plan: Plan, screened: bool
+    ) -> Float[Tensor, " case"]:
         """Return each case's damage, its prompt's targets weighted, float64."""
         case, target = (rows[:, None] == self._row).nonzero(as_tuple=True)
         residuals = final[case, self._place[target]]
         values = self.readout.values(
-            residuals, target, plan["logits"], stream=self.shortcuts.stream_vocabulary
+            residuals,
+            target,
+            plan["logits"],
+            stream=self.shortcuts.stream_vocabulary,
+            likely=self._likely_now() if screened else None,
         )
         weighted = values * self.readout.targets.batch.weight[target]
         return torch.zeros(len(rows), dtype=torch.float64, device=rows.device).index_add_(
             0, case, weighted
         )
 
-    def _portions(self, cases: Tensor, rows: Tensor) -> Iterable[tuple[Tensor, Tensor]]:
-        """Yield as many cases at once as the workspace has room for."""
-        step = max(1, WORKSPACE // self._case_bytes)
-        return zip(cases.split(step), rows.split(step), strict=True)
-
     def _all_rows(self, alternatives: int) -> Int[Tensor, " case"]:
         return torch.arange(self._batch_size, device=self._row.device).repeat(alternatives)
-
-
-def place_bytes(model: ModelWeights) -> int:
-    """Return the bytes that one place of one case takes while it is followed, at most."""
-    mlp = model.blocks[0].mlp
-    hidden = mlp.into.shape[1] if mlp is not None else 0
-    return 4 * (3 * hidden + 6 * model.embedding.shape[1])
 
 
 def _first_difference(batch: PromptBatch) -> int:

@@ -8,15 +8,20 @@ them for many alternatives at once; a decision changes them for good.
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass
+from itertools import chain
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from pahq.engine import components
+from pahq.engine.moved import StandingMlp, moved_output, stand
+from pahq.engine.places import Places
 from pahq.engine.reading import Change, Reading, Rows, level_of, of_rows
 from pahq.graph.build import Graph
 from pahq.graph.nodes import Receiver
 from pahq.precision.formats import NumberFormat
+from pahq.precision.policy import Plan
 from pahq.precision.product import product
 
 KINDS = ("q", "k", "v")
@@ -58,16 +63,29 @@ class Head:
 
 
 class Propagation:
-    """One batch of prompts: standing values, and how changes travel."""
+    """One batch of prompts: standing values, and how changes travel.
 
-    def __init__(self, reading: Reading, graph: Graph, shortcuts: Shortcuts, first: int):
-        self.reading, self.shortcuts = reading, shortcuts
+    ``screen`` has the formats in which changes of MLPs may be multiplied instead of whole values
+    (moved.py); it is used where a call says ``screened``.
+    """
+
+    def __init__(
+        self,
+        reading: Reading,
+        graph: Graph,
+        shortcuts: Shortcuts,
+        first: int,
+        screen: Plan | None = None,
+    ):
+        self.reading, self.shortcuts, self.screen = reading, shortcuts, screen
+        self.mlps: dict[str, StandingMlp] = {}  # kept for screening only
         self.first_difference = first if shortcuts.positions else 0
         self.heads: dict[str, Head] = {}
         self.alive: list[str] = []  # components in forward order, without input and logits
         self._order = {name: i for i, name in enumerate(graph.components)}
         # What one receiver read under the sets of senders that were cut last.
-        self._walked: tuple[tuple[str, int], list[Walked]] = (("", 0), [])
+        self._walked: dict[bool, list[Walked]] = {}  # by whether the last batch was screened
+        self._walks: tuple[str, int] | None = None  # the receiver and first place that it is of
 
     # --- the component under test -----------------------------------------------------------
 
@@ -122,38 +140,43 @@ class Propagation:
         return other
 
     def alternatives(
-        self, receiver: Receiver, cut_sets: Sequence[Sequence[str]], *, first: int
+        self,
+        receiver: Receiver,
+        cut_sets: Sequence[Sequence[str]],
+        *,
+        first: int,
+        screened: bool = False,
     ) -> Float[Tensor, "alt batch place d_model"]:
-        """Return what ``receiver`` reads under each set of cut senders, from place ``first`` on."""
+        """Return what ``receiver`` reads under each set of cut senders, from place ``first`` on.
+
+        ``screened`` and exact sets grow each out of their own last batch, and start from either.
+        """
         at = self.reading.receiver_places(receiver.name, first)
         wanted = [frozenset(cut) for cut in cut_sets]
         known = [self._start(receiver, first, at, frozenset.intersection(*wanted))]
         found = known[0][1].new_empty((len(cut_sets), *known[0][1].shape))
         for number, cut in enumerate(cut_sets):
             have, x = _nearest(known, wanted[number])
+            reads = found[number]
             for sender in cut:
                 if sender not in have:
-                    x = x - self.reading.written(sender, at)
-            found[number] = x
+                    x = torch.sub(x, self.reading.written(sender, at), out=reads)
+            if wanted[number] <= have:
+                reads.copy_(x)
             if self.shortcuts.walk:
-                known.append((wanted[number], found[number]))
-        self._walked = ((receiver.name, first), known)
+                known.append((wanted[number], reads))
+        self._walked[screened] = known
         return found
 
     def _start(
-        self, receiver: Receiver, first: int, at: Tensor, shared: frozenset[str]
+        self, receiver: Receiver, first: int, at: Places, shared: frozenset[str]
     ) -> tuple[frozenset[str], Tensor]:
-        """Return what the receiver reads under the largest known part of ``shared``.
-
-        The sets of one receiver grow out of each other; the rest of the last batch is let go.
-        """
-        if self._walked[0] == (receiver.name, first):
-            have, x = _nearest(self._walked[1], shared)
-            self._walked = (("", 0), [])
-            return have, x.clone()
-        self._walked = (("", 0), [])
-        clean = self.reading.clean[level_of(receiver.name)]
-        return frozenset(), self.reading.take(clean, at)
+        """Return what the receiver reads under the largest known part of ``shared``."""
+        if self._walks != (receiver.name, first):
+            self._walks, self._walked = (receiver.name, first), {}
+        nothing: Walked = (frozenset(), at.take(self.reading.clean[level_of(receiver.name)]))
+        have, x = _nearest([nothing, *chain(*self._walked.values())], shared)
+        return have, x.clone()  # the rest of a batch can then be let go
 
     def output(
         self,
@@ -165,6 +188,7 @@ class Propagation:
         first: int,
         standing: Head | None,
         keep: bool = False,
+        screened: bool = False,
     ) -> Float[Tensor, "case out_place width"]:
         """Return what the receiver's component makes of ``reads``; of a head, the input of W_O.
 
@@ -176,10 +200,11 @@ class Propagation:
             first: place from which anything changes.
             standing: the head's q, k and v in that format; None for an MLP.
             keep: make the new one (of every prompt once) stand from now on.
+            screened: multiply changes in low precision.
         """
         name = receiver.component
         if standing is None:
-            return self.reading.mlp(name, reads, fmt)
+            return self._mlp(name, reads, rows, fmt, first, keep, screened)
         value = self.reading.projected(name, receiver.kind.value, reads, fmt)
         new = {receiver.kind.value: value}
         output = self.mixed(name, standing, new, rows, fmt, first)
@@ -191,8 +216,8 @@ class Propagation:
         self, name: str, output: Tensor, rows: Rows, *, fmt: NumberFormat, first: int
     ) -> Change:
         """Return the difference of a component's output to what cut edges carry."""
-        at = self.reading.places[name]
-        carried = self.reading.take(self.reading.carried.written[name], at[at >= first])
+        at = self.reading.receiver_places(name, first)
+        carried = at.take(self.reading.carried.written[name])
         if name.startswith("m"):
             return Change(output - of_rows(carried, rows), narrow=False)
         if not self.reading.raised(name, fmt):
@@ -206,7 +231,13 @@ class Propagation:
     # --- what follows -----------------------------------------------------------------------
 
     def follow(
-        self, changed: dict[str, Change], rows: Rows, *, first: int, keep: bool = False
+        self,
+        changed: dict[str, Change],
+        rows: Rows,
+        *,
+        first: int,
+        keep: bool = False,
+        screened: bool = False,
     ) -> Float[Tensor, "case place d_model"]:
         """Carry changes upwards; return what ``logits`` reads.
 
@@ -215,6 +246,7 @@ class Propagation:
             rows: the prompt of each case.
             first: place from which anything changes.
             keep: make the change (of every prompt once) stand from now on.
+            screened: multiply changes in low precision.
         """
         [start] = [self._order[name] for name in changed]
         for name in self.alive:
@@ -225,7 +257,7 @@ class Propagation:
                 continue
             fmt = self.reading.plan[name]
             if name.startswith("m"):
-                output = self.reading.mlp(name, new["m"], fmt)
+                output = self._mlp(name, new["m"], rows, fmt, first, keep, screened)
             else:
                 values = {
                     kind: self.reading.projected(name, kind, x, fmt) for kind, x in new.items()
@@ -237,17 +269,29 @@ class Propagation:
         if keep:
             self.reading.store(changed, first)
         senders = self.reading.kept["logits"]
-        later = self.reading.targets >= first
-        if not bool(later.any()) or not any(sender in changed for sender in senders):
+        stand = self.reading.targets.before(first)
+        if stand == len(self.reading.targets) or not any(name in changed for name in senders):
             return of_rows(self.reads_now(), rows)
-        found = self.reading.sum(
-            "logits", senders, changed, self.reading.targets[later], first, rows
-        )
-        if bool(later.all()):
-            return found
-        whole = of_rows(self.reads_now(), rows).clone()
-        whole[:, later] = found
-        return whole
+        found = self.reading.sum("logits", changed, first, rows)
+        return _behind(self.reads_now(), found, stand, rows) if stand else found
+
+    def case_bytes(self, name: str) -> int:
+        """Return the most bytes that one case takes at once when it is followed from ``name`` on.
+
+        An MLP holds its hidden values three times and the stream a few; a head reads the stream
+        wherever it has keys.
+        """
+        reading, first = self.reading, self.first_difference
+        width = reading.model.shape.d_model
+        most = 1
+        for component in self.alive[self.alive.index(name) :]:
+            if component.startswith("m"):
+                at = reading.places[component]
+                numbers = 3 * reading.mlp_weights(component).into.shape[1] + 6 * width
+            else:
+                at, numbers = reading.key_places(component), 6 * width
+            most = max(most, 4 * len(at.since(first)) * numbers)
+        return most
 
     def reads_now(self) -> Float[Tensor, "batch place d_model"]:
         """Return what ``logits`` reads now."""
@@ -265,12 +309,13 @@ class Propagation:
         """Return a head's rounded input of W_O, with some of its q, k and v new."""
         head, _ = self.reading.head(name)
         at = self.reading.places[name]
-        moved = at >= first
-        keys = self.reading.key_places(name) >= first
-        q = new["q"] if "q" in new else of_rows(standing.q[:, moved], rows)
-        k = _spliced(standing.k, new.get("k"), keys, rows)
-        v = _spliced(standing.v, new.get("v"), keys, rows)
-        return components.mixed_values(q, k, v, head.score_scale, fmt, places=at[moved])
+        q = new["q"] if "q" in new else of_rows(standing.q[:, at.before(first) :], rows)
+        stand = self.reading.key_places(name).before(first)
+        k, v = (
+            _behind(stands, new[kind], stand, rows) if kind in new else of_rows(stands, rows)
+            for kind, stands in (("k", standing.k), ("v", standing.v))
+        )
+        return components.mixed_values(q, k, v, head.score_scale, fmt, places=at.since(first).index)
 
     # --- inside -----------------------------------------------------------------------------
 
@@ -289,22 +334,42 @@ class Propagation:
         }
         wanted = reached if self.shortcuts.reuse or not reached else decided
         return {
-            kind: self.reading.sum(
-                receiver,
-                self.reading.kept[receiver],
-                changed,
-                self.reading.receiver_places(receiver, first),
-                first,
-                rows,
-            )
+            kind: self.reading.sum(receiver, changed, first, rows)
             for kind, receiver in wanted.items()
         }
+
+    def _mlp(
+        self,
+        name: str,
+        reads: Float[Tensor, "case place d_model"],
+        rows: Rows,
+        fmt: NumberFormat,
+        first: int,
+        keep: bool,
+        screened: bool,
+    ) -> Float[Tensor, "case place d_model"]:
+        """Return what an MLP makes of what it reads."""
+        if self.screen is None or not (keep or screened):
+            return self.reading.mlp(name, reads, fmt)
+        weights, flat = self.reading.mlp_weights(name), reads.flatten(0, 1)
+        if keep:
+            self.mlps[name] = stand(flat, weights)
+            return self.mlps[name].output.view_as(reads)
+        at = self.reading.receiver_places(name, first)
+        if name not in self.mlps:
+            self.mlps[name] = stand(self.reading.now(name, at).flatten(0, 1), weights)
+        count = len(at)
+        prompts = torch.arange(len(reads), device=reads.device) if rows is None else rows
+        beside = (prompts[:, None] * count + torch.arange(count, device=reads.device)).flatten()
+        return moved_output(
+            flat, beside, self.mlps[name], weights, self.screen[name], self.reading.multiply
+        ).view_as(reads)
 
     def _keep(self, name: str, new: dict[str, Tensor], first: int) -> None:
         standing = self.heads[name]
         for kind, value in new.items():
             at = self.reading.places[name] if kind == "q" else self.reading.key_places(name)
-            getattr(standing, kind)[:, at >= first] = value
+            getattr(standing, kind)[:, at.before(first) :] = value
 
 
 def _nearest(known: Sequence[Walked], wanted: frozenset[str]) -> Walked:
@@ -312,13 +377,6 @@ def _nearest(known: Sequence[Walked], wanted: frozenset[str]) -> Walked:
     return max((one for one in known if one[0] <= wanted), key=lambda one: len(one[0]))
 
 
-def _spliced(standing: Tensor, new: Tensor | None, where: Tensor, rows: Rows) -> Tensor:
-    """Return standing values of each case, with those at ``where`` replaced by new ones."""
-    if new is not None and bool(where.all()):
-        return new
-    stands = of_rows(standing, rows)
-    if new is None:
-        return stands
-    result = stands.clone() if rows is None else stands
-    result[:, where] = new
-    return result
+def _behind(standing: Tensor, new: Tensor, stand: int, rows: Rows) -> Tensor:
+    """Return the first ``stand`` places of each case as they stand, and behind them the new."""
+    return torch.cat([of_rows(standing[:, :stand], rows), new], dim=1) if stand else new

@@ -13,15 +13,15 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from pahq.engine import components
+from pahq.engine.places import Places
 from pahq.engine.standing import Narrow, Stream, Trace
 from pahq.graph.nodes import Receiver
-from pahq.models.weights import HeadWeights, ModelWeights, Norm
+from pahq.models.weights import HeadWeights, MlpWeights, ModelWeights, Norm
 from pahq.precision.formats import NumberFormat
 from pahq.precision.matmul import Products
 from pahq.precision.policy import Plan
 from pahq.precision.product import product
 
-Places = Int[Tensor, " place"]  # positions in a prompt, ascending
 Rows = Int[Tensor, " case"] | None  # the prompt of each case; None: every prompt once, in order
 AtPlaces = Float[Tensor, "batch place d_model"]
 
@@ -70,8 +70,11 @@ class Reading:
         self.length = clean["logits"].shape[1]
         self.kept: dict[str, list[str]] = {}
         self.lifted: str | None = None
+        # What tests have in common until the next decision.
+        self._sums: dict[tuple[str, int, tuple[str, ...]], Tensor] = {}
         self._level: str | None = None  # of the receiver decided last
         self.places: dict[str, Places] = {"logits": targets}
+        self._up_to: dict[int, Places] = {}
 
     def fresh(self) -> "Reading":
         """Return the same prompts read at every position; only while nothing is decided here."""
@@ -96,6 +99,7 @@ class Reading:
             after: the components that may follow from it; their differences are copied.
         """
         other = copy(self)
+        other._sums = {}
         other.lifted = component
         other.difference = dict(self.difference)
         for name in after:
@@ -106,6 +110,7 @@ class Reading:
     def decide(self, receiver: Receiver, senders: Sequence[str], cut: frozenset[str]) -> None:
         """Write down which senders stay; ``senders`` in forward order."""
         self.kept[receiver.name] = [name for name in senders if name not in cut]
+        self._sums.clear()
         level = level_of(receiver.name)
         if self._level not in (level, None):
             self.clean.pop(self._level)  # everything that reads it is decided
@@ -119,46 +124,42 @@ class Reading:
     def receiver_places(self, receiver: str, first: int) -> Places:
         """Return where a receiver is computed: where it is read, from ``first`` on."""
         component, _, kind = receiver.partition("<")
-        at = self.places[component]
-        if kind in ("k>", "v>"):
-            at = self.key_places(component)
-        return at[at >= first]
+        at = self.key_places(component) if kind in ("k>", "v>") else self.places[component]
+        return at.since(first)
 
     # --- inside -----------------------------------------------------------------------------
 
     def key_places(self, component: str) -> Places:
         """Return the places of a head's keys and values: all up to its last query."""
-        return torch.arange(int(self.places[component].max()) + 1, device=self.targets.device)
+        last = self.places[component].numbers[-1]
+        if last not in self._up_to:
+            self._up_to[last] = Places(range(last + 1), self.targets.device)
+        return self._up_to[last]
 
     def now(self, receiver: str, at: Places) -> AtPlaces:
         """Return what a receiver reads now."""
         if receiver not in self.kept:  # undecided: everything upstream is clean
-            return self.take(self.clean[level_of(receiver)], at)
-        return self.sum(receiver, self.kept[receiver], {}, at, 0, None)
+            return at.take(self.clean[level_of(receiver)])
+        return self._standing_sum(receiver, self.kept[receiver], at)
 
     def sum(
-        self,
-        receiver: str,
-        senders: list[str],
-        changed: dict[str, Change],
-        at: Places,
-        first: int,
-        rows: Rows,
+        self, receiver: str, changed: dict[str, Change], first: int, rows: Rows
     ) -> Float[Tensor, "case place d_model"]:
-        """Return the carried stream plus the kept senders' differences, changed or standing."""
-        stands = [name for name in senders if name not in changed]
-        total = self.take(self.carried.streams[level_of(receiver)], at)
-        if stands:
-            total = total + self._standing_sum(stands, at)
-        total = of_rows(total, rows)
+        """Return what a decided receiver reads from place ``first`` on, with changed senders."""
+        at = self.receiver_places(receiver, first)
+        stands = tuple(name for name in self.kept[receiver] if name not in changed)
+        key = (receiver, first, stands)
+        if key not in self._sums:
+            self._sums[key] = self._standing_sum(receiver, stands, at)
+        total = of_rows(self._sums[key], rows)
         narrow: list[tuple[str, Tensor]] = []
         wide: list[Tensor] = []
-        for name in senders:
+        for name in self.kept[receiver]:
             change = changed.get(name)
             if change is None:
                 continue
-            own = self.places[name]
-            difference = among(change.difference, own[own >= first], at)
+            own = self.receiver_places(name, first)
+            difference = at.within(own).take(change.difference)
             if change.narrow:
                 narrow.append((name, difference))
             else:
@@ -173,34 +174,31 @@ class Reading:
 
     def written(self, sender: str, at: Places) -> AtPlaces:
         """Return what a sender writes now minus what cut edges carry, as wide as the stream."""
-        difference = self.take(self.difference[sender], at)
+        difference = at.take(self.difference[sender])
         return product(difference, self.out_weight(sender)) if sender[0] == "a" else difference
 
     def store(self, changed: dict[str, Change], first: int) -> None:
         """Make a change of every prompt stand."""
         for name, change in changed.items():
-            own = self.places[name]
-            self.difference[name][:, own[own >= first]] = change.difference
+            self.receiver_places(name, first).put(self.difference[name], change.difference)
+        self._sums.clear()
 
     def read_places(self, component: str) -> Places:
         """Return where something kept reads a component."""
         if self.all_places:
-            return torch.arange(self.length, device=self.targets.device)
-        read = torch.zeros(self.length, dtype=torch.bool, device=self.targets.device)
-        for receiver, senders in self.kept.items():
-            if component in senders:
-                read[self.receiver_places(receiver, 0)] = True
-        return read.nonzero().flatten()
+            return self.everywhere
+        read = {
+            number
+            for receiver, senders in self.kept.items()
+            if component in senders
+            for number in self.receiver_places(receiver, 0).numbers
+        }
+        return Places(sorted(read), self.targets.device)
 
-    def take(self, x: Narrow, at: Places) -> Float[Tensor, "batch place width"]:
-        """Return ``x`` at some places."""
-        count = len(at)
-        if count in (0, x.shape[1]):
-            return x[:, :count]
-        start = int(at[0])
-        if int(at[-1]) - start + 1 == count:  # without a gap: no copy
-            return x[:, start : start + count]
-        return x.index_select(1, at)
+    @property
+    def everywhere(self) -> Places:
+        """All positions."""
+        return Places(range(self.length), self.targets.device)
 
     def projected(
         self, head: str, kind: str, reads: AtPlaces, fmt: NumberFormat
@@ -212,21 +210,27 @@ class Reading:
 
     def mlp(self, name: str, reads: AtPlaces, fmt: NumberFormat) -> AtPlaces:
         """Return what an MLP makes of what it reads."""
+        return components.mlp_output(reads, self.mlp_weights(name), fmt, self.multiply)
+
+    def mlp_weights(self, name: str) -> MlpWeights:
+        """Return an MLP's weights."""
         weights = self.model.blocks[int(name[1:])].mlp
         assert weights is not None
-        return components.mlp_output(reads, weights, fmt, self.multiply)
+        return weights
 
     def raised(self, component: str, fmt: NumberFormat) -> bool:
         """Return whether ``fmt`` is not the component's own: it is in focus and protected."""
         return fmt.name != self.plan[component].name
 
-    def _standing_sum(self, senders: list[str], at: Places) -> AtPlaces:
+    def _standing_sum(self, receiver: str, senders: Sequence[str], at: Places) -> AtPlaces:
+        """Return the carried stream plus some senders' standing differences."""
+        total = at.take(self.carried.streams[level_of(receiver)])
         narrow = [n for n in senders if n.startswith("a") and n != self.lifted]
-        heads = [(n, self.take(self.difference[n], at)) for n in narrow]
-        wide = [self.take(self.difference[n], at) for n in senders if n not in narrow]
-        total = self._out(heads) if heads else wide.pop()
-        for difference in wide:
-            total = total + difference
+        if narrow:
+            total = total + self._out([(n, at.take(self.difference[n])) for n in narrow])
+        for name in senders:
+            if name not in narrow:
+                total = total + at.take(self.difference[name])
         return total
 
     def _out(self, heads: list[tuple[str, Tensor]]) -> Tensor:
@@ -255,12 +259,3 @@ def level_of(receiver: str) -> str:
 def of_rows(x: Tensor, rows: Rows) -> Tensor:
     """Return what stands for each case, given what stands for each prompt."""
     return x if rows is None else x.index_select(0, rows)
-
-
-def among(
-    difference: Tensor, own: Int[Tensor, " own_place"], wanted: Int[Tensor, " wanted_place"]
-) -> Tensor:
-    """Return the places ``wanted`` out of a change that is known at ``own``."""
-    if len(own) == len(wanted):
-        return difference
-    return difference.index_select(1, torch.searchsorted(own, wanted))

@@ -16,9 +16,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from pahq.engine import components
+from pahq.engine.likely import LikelyTokens
 from pahq.metrics import Metric, Targets, kl, logit_diff, logit_diff_max
 from pahq.models.weights import ModelWeights
-from pahq.precision.formats import NumberFormat
+from pahq.precision.formats import FP32, NumberFormat
 from pahq.precision.matmul import Products, rounded_rows
 from pahq.precision.quantize import Stored, round_trip
 from pahq.tasks.batches import NO_TOKEN
@@ -46,7 +47,13 @@ class Readout:
             self._negative_entropy = self._negative_entropy - probs @ self._bias.double()
 
     def values(
-        self, residuals: Residuals, items: Items, fmt: NumberFormat, *, stream: bool = True
+        self,
+        residuals: Residuals,
+        items: Items,
+        fmt: NumberFormat,
+        *,
+        stream: bool = True,
+        likely: LikelyTokens | None = None,
     ) -> Float[Tensor, " item"]:
         """Return the metric at each item's target, float64, not weighted.
 
@@ -55,19 +62,25 @@ class Readout:
             items: the target that each belongs to.
             fmt: the unembedding's format.
             stream: use the shortcuts above; without them, full logits and the plain metric.
+            likely: of the vocabulary, for KL in FP32, read no more than these tokens.
         """
         if stream and self.metric is kl:
-            return self._kl(residuals, items, fmt)
+            return self._kl(residuals, items, fmt, likely)
         if stream and self.metric in (logit_diff, logit_diff_max):
             return self._few_columns(residuals, items, fmt).double()
         return self._full(residuals, items, fmt)
 
-    def _kl(self, residuals: Residuals, items: Items, fmt: NumberFormat) -> Float[Tensor, " item"]:
+    def _kl(
+        self, residuals: Residuals, items: Items, fmt: NumberFormat, likely: LikelyTokens | None
+    ) -> Float[Tensor, " item"]:
         x = rounded_rows(components.normalise(residuals, self.model.norm), fmt)
         values = x.read() if isinstance(x, Stored) else x
         expected = (values.double() * self._expected_direction(fmt)[items]).sum(-1)
         exact = expected - self._negative_entropy[items]
         shift = exact.float()
+        if likely is not None and fmt == FP32:
+            total = likely.sum_exp(values, items, shift)
+            return total.log() + shift.double() - exact
         total = self._sum_exp(x, fmt, shift)
         overflown = ~(total < MOST)
         if bool(overflown.any()):

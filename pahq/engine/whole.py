@@ -4,7 +4,6 @@ What does not reach ``logits`` over kept edges is not computed; everything else 
 forward order, at all positions. Shares the standing values of the fast engine.
 """
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -49,7 +48,7 @@ def _reaching(reading: Reading, graph: Graph) -> list[str]:
 def _output(reading: Reading, name: str) -> Float[Tensor, "batch pos width"]:
     """Return what a component writes; of a head, its rounded input of W_O."""
     fmt = reading.plan[name]
-    everywhere = torch.arange(reading.length, device=reading.targets.device)
+    everywhere = reading.everywhere
     if name.startswith("m"):
         return reading.mlp(name, reading.now(name, everywhere), fmt)
     q, k, v = (

@@ -121,6 +121,49 @@ def _activate(total, rows, channels, bias, kind, codes, scale):
 
 @njit(parallel=True, **_OPTIONS)
 @no_type_check
+def _store_moved(x, standing, beside, codes, scale):
+    for i in prange(x.shape[0]):
+        line, before = x[i], standing[beside[i]]
+        row = np.empty(line.shape[0], F)
+        for j in range(line.shape[0]):
+            row[j] = line[j] - before[j]
+        scale[i] = _store_row(row, codes[i])
+
+
+@njit(parallel=True, **_OPTIONS)
+@no_type_check
+def _activate_moved(total, rows, channels, standing, active, beside, kind, codes, scale):
+    for i in prange(total.shape[0]):
+        line, row_scale = total[i], rows[i]
+        before, active_before = standing[beside[i]], active[beside[i]]
+        row = np.empty(line.shape[0], F)
+        if kind == TANH_GELU:
+            for j in range(line.shape[0]):
+                x = F(line[j]) * channels[j] * row_scale + before[j]
+                u = F(0.7978845608028654) * (x + F(0.044715) * x * x * x)
+                row[j] = x / (F(1.0) + _exp(F(-2.0) * u)) - active_before[j]
+        elif kind == SILU:
+            for j in range(line.shape[0]):
+                x = F(line[j]) * channels[j] * row_scale + before[j]
+                row[j] = x / (F(1.0) + _exp(-x)) - active_before[j]
+        else:
+            for j in range(line.shape[0]):
+                x = F(line[j]) * channels[j] * row_scale + before[j]
+                row[j] = max(x, F(0.0)) - active_before[j]
+        scale[i] = _store_row(row, codes[i])
+
+
+@njit(parallel=True, **_OPTIONS)
+@no_type_check
+def _read_moved(total, rows, channels, standing, beside, out):
+    for i in prange(total.shape[0]):
+        line, found, scale, before = total[i], out[i], rows[i], standing[beside[i]]
+        for j in range(line.shape[0]):
+            found[j] = F(line[j]) * channels[j] * scale + before[j]
+
+
+@njit(parallel=True, **_OPTIONS)
+@no_type_check
 def _sum_exp(total, rows, channels, bias, shift, out):
     for i in prange(total.shape[0]):
         line, scale, less = total[i], rows[i], shift[i]
@@ -138,6 +181,10 @@ def load() -> None:
     read_product(total, scale, channels, None)
     store_activated(total, scale, channels, None, "relu")
     add_sum_exp(torch.zeros(2, dtype=torch.float64), total, scale, channels, None, scale)
+    beside = torch.zeros(2, dtype=torch.long)
+    store_moved(x, x, beside)
+    store_moved_active(total, scale, channels, x, x, beside, "relu")
+    read_moved(total, scale, channels, x, beside)
 
 
 # --- for tensors --------------------------------------------------------------------------------
@@ -193,6 +240,62 @@ def add_sum_exp(
     """
     _as_torch_threads()
     _sum_exp(*_arrays(total, rows, channels, bias), shift.numpy(), out.numpy())
+
+
+# --- what moved from standing values: ``beside`` is the standing row of each row ---------------
+
+
+def store_moved(
+    x: Float[Tensor, "rows width"],
+    standing: Float[Tensor, "standing width"],
+    beside: Int[Tensor, " rows"],
+) -> tuple[Tensor, Tensor]:
+    """Return codes and scales of the difference of rows to standing ones."""
+    codes, scale = torch.empty(x.shape, dtype=torch.int8), torch.empty(len(x))
+    _as_torch_threads()
+    _store_moved(
+        x.contiguous().numpy(), standing.numpy(), beside.numpy(), codes.numpy(), scale.numpy()
+    )
+    return codes, scale
+
+
+def store_moved_active(
+    total: Int32[Tensor, "rows columns"],
+    rows: Float[Tensor, " rows"],
+    channels: Float[Tensor, " columns"],
+    standing: Float[Tensor, "standing columns"],
+    active: Float[Tensor, "standing columns"],
+    beside: Int[Tensor, " rows"],
+    activation: str,
+) -> tuple[Tensor, Tensor]:
+    """Return codes and scales of how an activation function moves when its input does.
+
+    The input moves by a product from ``standing``, the activation from ``active``.
+    """
+    codes, scale = torch.empty(total.shape, dtype=torch.int8), torch.empty(len(total))
+    _as_torch_threads()
+    _activate_moved(
+        total.numpy(), rows.contiguous().numpy(), channels.contiguous().numpy(), standing.numpy(),
+        active.numpy(), beside.numpy(), ACTIVATIONS[activation], codes.numpy(), scale.numpy(),
+    )  # fmt: skip
+    return codes, scale
+
+
+def read_moved(
+    total: Int32[Tensor, "rows columns"],
+    rows: Float[Tensor, " rows"],
+    channels: Float[Tensor, " columns"],
+    standing: Float[Tensor, "standing columns"],
+    beside: Int[Tensor, " rows"],
+) -> Float[Tensor, "rows columns"]:
+    """Return standing rows plus a product, scaled back."""
+    out = torch.empty(total.shape)
+    _as_torch_threads()
+    _read_moved(
+        total.numpy(), rows.contiguous().numpy(), channels.contiguous().numpy(), standing.numpy(),
+        beside.numpy(), out.numpy(),
+    )  # fmt: skip
+    return out
 
 
 def _arrays(

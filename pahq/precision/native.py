@@ -64,7 +64,7 @@ def integer_product(
         weight: (fan_out, fan_in) with a scale for each output channel.
         bias: added in FP32.
     """
-    total, rows, channels = _totals(x, weight)
+    total, rows, channels = integer_totals(x, weight)
     if (fast := _kernels(total)) is not None:
         found = fast.read_product(total, rows, channels, bias)
     else:
@@ -81,7 +81,7 @@ def integer_activated(
 
     None where no compiled loop makes it.
     """
-    total, rows, channels = _totals(x, weight)
+    total, rows, channels = integer_totals(x, weight)
     fast = _kernels(total)
     if fast is None or activation not in fast.ACTIVATIONS:
         return None
@@ -105,7 +105,7 @@ def integer_sum_exp(
     for start in range(0, len(weight.codes), block):
         part = slice(start, start + block)
         more = None if bias is None else bias[part]
-        total, rows, channels = _totals(x, weight[part])
+        total, rows, channels = integer_totals(x, weight[part])
         if (fast := _kernels(total)) is not None:
             fast.add_sum_exp(found, total, rows, channels, more, shift)
         else:
@@ -115,7 +115,7 @@ def integer_sum_exp(
     return found
 
 
-def _totals(x: Stored, weight: Stored) -> tuple[Tensor, Tensor, Tensor]:
+def integer_totals(x: Stored, weight: Stored) -> tuple[Tensor, Tensor, Tensor]:
     """Return the product of the codes, (rows, fan_out) int32, and the scales of either side."""
     assert x.scale is not None
     assert weight.scale is not None

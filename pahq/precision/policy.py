@@ -19,6 +19,7 @@ from pahq.graph.build import Graph
 from pahq.precision.formats import NumberFormat, find_format
 
 KINDS = ("input", "heads", "mlps", "logits")
+_SCREENS = "a policy that screens lowers MLPs alone: write fp32"
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Policy:
         raises: kinds of component that the focus raises.
         components: exceptions, by component name.
         screens: only screen with these formats; FP32 decides whatever lies near the threshold.
+            Screening lowers MLPs alone.
         automatic: formats are chosen once the model and the prompts are known (assign.py).
     """
 
@@ -119,12 +121,8 @@ _RECIPES = (
         automatic=True,
     ),
     # What is near is decided in FP32 anyway: protecting the focus as well gains nothing.
-    Policy(
-        "exact-int8", input="fp32", heads="int8", mlps="int8", logits="int8", screens=True
-    ),
-    Policy(
-        "exact-bf16", input="bf16", heads="bf16", mlps="bf16", logits="bf16", screens=True
-    ),
+    Policy("exact-int8", input="fp32", heads="fp32", mlps="int8", logits="fp32", screens=True),
+    Policy("exact-bf16", input="fp32", heads="fp32", mlps="bf16", logits="fp32", screens=True),
 )  # fmt: skip
 RECIPES = {policy.name: policy for policy in _RECIPES}
 
@@ -192,8 +190,14 @@ def from_dict(data: Any, *, source: str) -> Policy:
         raise _bad(source, "components", "it must map component names to formats")
     for name, fmt in components.items():
         _check_format(source, f"components.{name}", fmt)
+        if data.get("screens") and kind_of(name) != "mlps" and fmt != "fp32":
+            raise _bad(source, f"components.{name}", _SCREENS)
     if not isinstance(data.get("screens", False), bool):
         raise _bad(source, "screens", "it must be true or false")
+    if data.get("screens"):
+        for kind in ("input", "heads", "logits"):
+            if data[kind] != "fp32":
+                raise _bad(source, kind, _SCREENS)
     return Policy(
         name=str(data.get("name", Path(source).stem)),
         **{kind: data[kind] for kind in KINDS},

@@ -17,6 +17,7 @@ from pahq.engine.checks import check_model
 from pahq.engine.fast import FastEvaluator
 from pahq.engine.problem import NOTHING_CUT, Problem
 from pahq.engine.reference import ReferenceEvaluator
+from pahq.engine.screened import ScreenedDamages
 from pahq.errors import UsageError
 from pahq.graph.build import Graph
 from pahq.metrics import Metric, check_answers, find_metric, kl
@@ -26,7 +27,7 @@ from pahq.models.pages import Pages
 from pahq.precision.assign import Assignment
 from pahq.precision.matmul import Products
 from pahq.precision.native import check_native
-from pahq.precision.policy import RECIPES, Policy, check_fits, find_policy, from_dict
+from pahq.precision.policy import RECIPES, Plan, Policy, check_fits, find_policy, from_dict
 from pahq.runs.auto import assigned
 from pahq.runs.config import MOST_EXAMPLES, RunConfig
 from pahq.runs.fit import fitting_batch
@@ -159,12 +160,19 @@ class Prepared:
 
     def evaluator(self) -> SearchEvaluator | ScreeningEvaluator:
         """Return the evaluator of the engine that was asked for."""
-        low = self.measurer(self.policy)
         if not self.policy.screens:
-            return low
-        high = self.measurer(self.judged)
-        assert not isinstance(low, BridgeEvaluator)
-        assert not isinstance(high, BridgeEvaluator)
+            return self.measurer(self.policy)
+        if self.config.engine == "fast":
+            exact = FastEvaluator(
+                self.problem(self.judged),
+                self.model.weights,
+                multiply=self.products,
+                screen=Plan(self.policy.background(self.graph)),
+            )
+            return ScreeningEvaluator(ScreenedDamages(exact), exact, self.rule)
+        low, high = self.measurer(self.policy), self.measurer(self.judged)
+        assert isinstance(low, ReferenceEvaluator)
+        assert isinstance(high, ReferenceEvaluator)
         return ScreeningEvaluator(low, high, self.rule)
 
     def measurer(

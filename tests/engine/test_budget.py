@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from pahq.engine.budget import MOST, batch_size, full_forward_bytes, search_bytes
-from pahq.engine.fast import WORKSPACE, FastEvaluator
+from pahq.engine.fast import FastEvaluator
+from pahq.engine.focus import WORKSPACE
 from pahq.engine.problem import Problem
 from pahq.engine.reference import ReferenceEvaluator
 from pahq.graph.build import Graph

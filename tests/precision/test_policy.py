@@ -75,6 +75,17 @@ def test_a_bad_entry_is_refused_by_name(change, entry):
         from_dict({**RECIPES["pahq-int8"].as_dict(), **change}, source="mine.json")
 
 
+@pytest.mark.parametrize(
+    ("change", "entry"),
+    [({"heads": "int8"}, "heads"), ({"components": {"logits": "bf16"}}, "components.logits")],
+)
+def test_a_policy_that_screens_lowers_mlps_alone(change, entry):
+    data = RECIPES["exact-int8"].as_dict()
+    assert from_dict({**data, "components": {"m0": "bf16"}}, source="mine.json").screens
+    with pytest.raises(BadPolicy, match=f"'{entry}'"):
+        from_dict({**data, **change}, source="mine.json")
+
+
 def test_a_kind_without_a_format_is_refused():
     data = RECIPES["pahq-int8"].as_dict()
     del data["logits"]

@@ -1,0 +1,40 @@
+"""What stands while one receiver is under test, and how much of it is followed at once."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pahq.engine.propagate import Propagation
+from pahq.engine.repeats import Repeats
+
+WORKSPACE = 1 << 26  # bytes for what is followed at once: enough for matrix products' full speed
+
+
+@dataclass(frozen=True, eq=False)
+class Focus:
+    """What stands while one receiver is under test.
+
+    Attributes:
+        key: the receiver and its component's format.
+        flow: the standing values, with the component as the focus raises it.
+        repeats: what its head wrote before and the damages, screened or not; empty where nothing
+            repeats.
+        case_bytes: most bytes that one case takes while it is followed.
+    """
+
+    key: tuple[str, str]
+    flow: Propagation
+    repeats: dict[bool, Repeats]
+    case_bytes: int
+
+    def portions(self, cases: Tensor, rows: Tensor) -> Iterable[tuple[Tensor, Tensor]]:
+        """Yield as many cases at once as the workspace has room for."""
+        step = max(1, WORKSPACE // self.case_bytes)
+        return zip(cases.split(step), rows.split(step), strict=True)
+
+
+def joined(parts: list[Tensor]) -> Tensor:
+    """Return the parts as one; no copy where there is one."""
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
