@@ -1,7 +1,9 @@
 """``pahq bench identical``: the fast engine's circuits against the reference engine's, everywhere.
 
 Every shipped model and task, five thresholds that keep about 2% to 60% of the edges, policies of
-each kind. Where two searches part, they do so at one decision: its margin explains the rest.
+each kind. Where two searches part, they do so at one decision: its margin explains the rest. In low
+precision a last bit can tip a rounding, and that whole effects: how far is measured on the
+reference engine alone, by changing the embeddings in their last bits.
 """
 
 import math
@@ -30,6 +32,8 @@ POLICIES = ("fp32", "pahq-fp8", "pahq-int8", "rtn-fp8")
 LEAST, MOST = 0.02, 0.6  # share of edges kept
 THRESHOLDS = 5
 PAIRS = 10
+LAST_BITS = 1e-7  # relative change of embeddings: about what FP32 resolves
+SHAKES = 8
 
 
 def identical(
@@ -82,15 +86,17 @@ def compare(prepared: Prepared) -> dict[str, Any]:
 
     Returns:
         ``threshold``, ``edges_kept`` (fast engine), ``same_circuit``, ``largest_difference`` of an
-        effect up to where the searches part, and ``margin``: how far from the threshold the fast
-        engine's effect was at the decision at which they part, None if they do not.
+        effect up to where the searches part, ``margin``: how far from the threshold the fast
+        engine's effect was at the decision at which they part, None if they do not, and
+        ``shaken``: how far last bits alone move the reference engine's effect there.
     """
     fast, slow = (_search(prepared, engine) for engine in (FastEvaluator, ReferenceEvaluator))
-    largest, margin = 0.0, None
+    largest, margin, shaken = 0.0, None, None
     for a, b in zip(fast, slow, strict=True):
         largest = max(largest, abs(a.effect - b.effect))
         if a.kept != b.kept:
             margin = abs(a.effect - prepared.config.threshold)
+            shaken = _shaken(prepared, slow[: b.i], b)
             break
     kept = [{event.edge for event in found if event.kept} for found in (fast, slow)]
     return {
@@ -100,7 +106,34 @@ def compare(prepared: Prepared) -> dict[str, Any]:
         "same_circuit": kept[0] == kept[1],
         "largest_difference": largest,
         "margin": margin,
+        "shaken": shaken,
     }
+
+
+def _shaken(prepared: Prepared, decided: Sequence[EdgeTested], parted: EdgeTested) -> float:
+    """Return the largest difference of an effect when embeddings change in their last bits.
+
+    Args:
+        prepared: the search.
+        decided: the decisions before it.
+        parted: the decision whose effect is looked at.
+    """
+    cut = {event.edge for event in decided if not event.kept}
+    edges = {edge.name: edge for edge in prepared.graph.edges()}
+    edge, weights = edges[parted.edge], prepared.model.weights
+    effects = []
+    for seed in range(SHAKES):
+        noise = torch.randn(weights.embedding.shape, generator=torch.Generator().manual_seed(seed))
+        near = replace(weights, embedding=weights.embedding * (1 + LAST_BITS * noise))
+        evaluator = ReferenceEvaluator(prepared.problem(prepared.policy), near)
+        for receiver in prepared.graph.receivers:
+            senders = [s for s in prepared.graph.senders_to(receiver)
+                       if f"{s.name}->{receiver.name}" in cut]  # fmt: skip
+            evaluator.commit(receiver, senders)
+        evaluator.focus(edge.receiver.component)
+        before, after = evaluator.damages(edge.receiver, [[], [edge.sender]])
+        effects.append(after - before)
+    return max(effects) - min(effects)
 
 
 def spread(prepared: Prepared, count: int) -> list[float]:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from pahq.bench.identical import compare, spread
+from pahq.bench.identical import _search, _shaken, compare, spread
+from pahq.engine.reference import ReferenceEvaluator
 from pahq.runs.config import make_config
 from pahq.runs.pipeline import Session
 
@@ -31,6 +32,19 @@ def test_the_circuits_are_the_same(session, model, task, threshold, policy):
     if policy == "fp32":
         assert found["largest_difference"] < 1e-5
         assert found["margin"] is None or found["margin"] < 1e-5
+
+
+def test_last_bits_move_effects_of_fp32_by_less_than_it_resolves_and_of_int8_by_more(session):
+    moved = {}
+    for policy in ("fp32", "rtn-int8"):
+        config = make_config(
+            model="tiny-gpt", task="pronoun", threshold=1.0, policy=policy, examples=3
+        )
+        prepared = session.prepare(config)
+        decisions = _search(prepared, ReferenceEvaluator)[:9]
+        moved[policy] = [_shaken(prepared, decisions[: d.i], d) for d in decisions]
+    assert max(moved["fp32"]) < 1e-5
+    assert max(moved["rtn-int8"]) > 10 * max(moved["fp32"])
 
 
 def test_thresholds_spread_from_few_to_most_edges(session):
