@@ -12,10 +12,10 @@ from torch import Tensor
 
 from pahq.precision.formats import FP32, NumberFormat
 from pahq.precision.native import (
-    integer_activated,
-    integer_product,
-    integer_sum_exp,
     is_native,
+    native_activated,
+    native_product,
+    native_sum_exp,
 )
 from pahq.precision.product import product
 from pahq.precision.quantize import Stored, round_trip, round_trip_weight, store
@@ -55,7 +55,7 @@ class Products:
         """
         if _low(fmt, weight):
             x = x if isinstance(x, Stored) else store(x, fmt)
-            return integer_product(x, self.stored(weight, fmt), bias)
+            return native_product(x, self.stored(weight, fmt), fmt, bias)
         return product(_read(x, fmt), self.rounded(weight, fmt), bias)
 
     def activated(
@@ -73,7 +73,7 @@ class Products:
         if not _low(fmt, weight):
             return None
         x = x if isinstance(x, Stored) else store(x, fmt)
-        return integer_activated(x, self.stored(weight, fmt), bias, activation)
+        return native_activated(x, self.stored(weight, fmt), fmt, bias, activation)
 
     def sum_exp(
         self,
@@ -90,7 +90,7 @@ class Products:
         """
         if _low(fmt, weight):
             x = x if isinstance(x, Stored) else store(x, fmt)
-            return integer_sum_exp(x, self.stored(weight, fmt), bias, shift, block)
+            return native_sum_exp(x, self.stored(weight, fmt), fmt, bias, shift, block)
         kept_low = any(held is weight for held, _ in self._stored.values())
         x, weight = _read(x, fmt), self.rounded(weight, fmt)
         found = torch.zeros(len(x), dtype=torch.float64, device=x.device)
@@ -152,7 +152,8 @@ def _read(x: Rows, fmt: NumberFormat) -> Tensor:
 
 def _joined(parts: list[Stored]) -> Stored:
     codes = torch.cat([part.codes for part in parts])
-    return Stored(codes, torch.cat([part.scale for part in parts if part.scale is not None]))
+    scales = [part.scale for part in parts if part.scale is not None]
+    return Stored(codes, torch.cat(scales) if scales else None)
 
 
 def _bytes(x: Tensor | None) -> int:

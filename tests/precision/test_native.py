@@ -5,10 +5,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pahq.precision import native
 from pahq.precision.formats import BF16, FORMATS, FP32, INT8
 from pahq.precision.matmul import Products
-from pahq.precision.native import describe, integer_product, is_native
+from pahq.precision.native import describe, is_native, native_product
+from pahq.precision.operators import OPERATORS, Operator
 from pahq.precision.quantize import round_trip, round_trip_weight, store
 
 needs_int8 = pytest.mark.skipif(
@@ -65,16 +65,20 @@ def test_the_largest_sum_does_not_overflow():
     x = store(torch.full((1, 4096), 3.0), INT8)
     weight = store(torch.full((2, 4096), -2.0), INT8)
     if is_native(INT8, "cpu"):
-        found = integer_product(x, weight)
+        found = native_product(x, weight, INT8)
         assert torch.allclose(found, torch.full_like(found, -6.0 * 4096))
 
 
-def test_a_wrong_operator_counts_as_none(monkeypatch):
-    monkeypatch.setattr(native, "_has_integer_products", lambda device: True)
-    for wrong in (lambda codes, weight: torch.zeros(19, 24, dtype=torch.int32), _missing):
-        monkeypatch.setattr(native, "_int_mm", wrong)
+@pytest.fixture
+def operators(monkeypatch):
+    """Return what sets another operator of a format on this processor."""
+
+    def use(fmt, operator):
+        monkeypatch.setitem(OPERATORS["cpu"], fmt.name, operator)
         is_native.cache_clear()
-        assert describe(INT8, "cpu") == "emulated"
+
+    yield use
+    monkeypatch.undo()
     is_native.cache_clear()
 
 
@@ -82,13 +86,21 @@ def _missing(codes, weight):
     raise NotImplementedError
 
 
-def test_without_integer_products_the_numbers_are_emulated(monkeypatch):
+def _zeros(codes, weight):
+    return torch.zeros(len(codes), len(weight), dtype=torch.int32)
+
+
+@pytest.mark.parametrize("wrong", [_zeros, _missing, lambda codes, weight: codes])
+def test_a_wrong_operator_counts_as_none(operators, wrong):
+    operators(INT8, Operator(wrong, lambda: True))
+    assert describe(INT8, "cpu") == "emulated"
+
+
+def test_without_integer_products_the_numbers_are_emulated(operators):
     x, weight = gaussian(5, 16), gaussian(16, 8, seed=1)
     here = Products()(x, weight, INT8)
-    monkeypatch.setattr(native, "_has_integer_products", lambda device: False)
-    is_native.cache_clear()
+    operators(INT8, Operator(_missing, lambda: False))
     there = Products()(x, weight, INT8)
-    is_native.cache_clear()
     assert torch.allclose(here, there, rtol=1e-5, atol=1e-6)
 
 
