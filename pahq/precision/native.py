@@ -124,8 +124,12 @@ def native_sum_exp(
 def _totals(x: Stored, weight: Stored, fmt: NumberFormat) -> tuple[Tensor, Scales, Scales]:
     """Return the product of the codes, (rows, fan_out), and the scales of either side."""
     operator = OPERATORS[x.codes.device.type][fmt.name]
-    scales = (None if each.scale is None else each.scale.flatten() for each in (x, weight))
-    return operator(x.codes.flatten(0, -2), weight.codes), *scales
+    total = operator(x.codes.flatten(0, -2), weight.codes)
+    return total, _flat(x.scale), _flat(weight.scale)
+
+
+def _flat(scale: Tensor | None) -> Scales:
+    return None if scale is None else scale.flatten()
 
 
 def _read(
@@ -134,7 +138,7 @@ def _read(
     """Return a product in FP32, scaled back, plus a bias; ``total`` may be overwritten."""
     found = total if channels is None else torch.mul(total, channels)
     if rows is not None:
-        found *= rows[:, None]
+        found *= rows.unsqueeze(1)
     if bias is not None:
         found += bias
     return found

@@ -57,7 +57,7 @@ class Operator:
             codes = _with_zeros(codes, *more)
         if more[1] or fan_out % self.multiple:
             weight = _with_zeros(weight, -fan_out % self.multiple, more[1])
-        return self.multiply(codes, weight)[:rows, :fan_out]
+        return self.multiply(codes, weight).narrow(0, 0, rows).narrow(1, 0, fan_out)
 
 
 def _with_zeros(codes: Tensor, rows: int, columns: int) -> Tensor:
