@@ -25,9 +25,8 @@ class FarAway(Residency):
 
     def decoy(self, weight):
         """Return what stands for a weight until it is fetched."""
-        real = weight.contiguous()
-        false = torch.full_like(real, torch.nan)
-        self._real[false.untyped_storage().data_ptr()] = (false, real)
+        false = torch.full_like(weight, torch.nan)
+        self._real[false.untyped_storage().data_ptr()] = (false, weight)
         return false
 
     def is_away(self, weight):
@@ -40,19 +39,26 @@ class FarAway(Residency):
     def _copied(self, weight):
         self.copies += 1
         _, real = self._real[weight.untyped_storage().data_ptr()]
-        # A part of a weight is the same part of the real one.
-        return real.as_strided(weight.shape, weight.stride(), weight.storage_offset()).clone()
+        # A part of a weight is the same part of the real one, and laid out alike: the same bits.
+        return real.clone().as_strided(weight.shape, weight.stride(), weight.storage_offset())
 
 
 def far_away(model, components):
-    """Return a model of which some components' matrices are decoys, and what fetches them."""
+    """Return a model with decoys for some components' matrices, and what fetches them."""
     residency = FarAway()
+    far = _changed(model, lambda name, w: residency.decoy(w) if name in components else w)
+    return far, residency
 
+
+def in_pieces(model):
+    """Return the same model, each matrix in a piece of memory of its own."""
+    return _changed(model, lambda name, weight: weight.contiguous())
+
+
+def _changed(model, change):
     def part(owner, name):
-        if owner is None or name not in components:
-            return owner
-        names = [field for field in MATRICES if hasattr(owner, field)]
-        return replace(owner, **{each: residency.decoy(getattr(owner, each)) for each in names})
+        fields = [field for field in MATRICES if hasattr(owner, field)]
+        return owner and replace(owner, **{f: change(name, getattr(owner, f)) for f in fields})
 
     blocks = tuple(
         replace(
@@ -62,7 +68,4 @@ def far_away(model, components):
         )
         for i, block in enumerate(model.blocks)
     )
-    last = model.unembedding
-    if "logits" in components:
-        last = residency.decoy(last)
-    return replace(model, blocks=blocks, unembedding=last), residency
+    return replace(model, blocks=blocks, unembedding=change("logits", model.unembedding))

@@ -15,7 +15,7 @@ from pahq.metrics import METRICS
 from pahq.models.weights import take_weights
 from pahq.precision.matmul import Products
 from pahq.precision.policy import RECIPES
-from tests.engine.far_weights import far_away
+from tests.engine.far_weights import far_away, in_pieces
 from tests.random_models import Recipe, random_bridge, random_prompts, recipes
 
 ROUNDING = sorted(name for name, policy in RECIPES.items() if name != "fp32" and not policy.screens)
@@ -89,15 +89,14 @@ def test_at_the_end_nothing_is_ahead():
 
 
 @given(st.integers(1, 4), st.integers(1, 3), st.booleans(), st.floats(0, 1), st.randoms())
-def test_whoever_is_tested_next_was_ahead_or_could_not_be_known(layers, heads, mlp, share, random):
-    """Nothing that is still tested is taken for dead."""
+def test_whoever_comes_into_focus_was_ahead(layers, heads, mlp, share, random):
     graph = Graph(GraphShape(layers, heads, 8, mlp=mlp))
     order, alive, focus, ahead = VisitOrder(graph), {"logits"}, "", None
     for receiver in graph.receivers:
         component = receiver.component
         if component in alive:
             if component != focus:
-                assert ahead in (component, None) if focus else ahead is None
+                assert ahead == (component if focus else None)
                 order.arrive(component)
                 focus = component
             kept = [s.name for s in graph.senders_to(receiver) if random.random() < share]
@@ -106,14 +105,14 @@ def test_whoever_is_tested_next_was_ahead_or_could_not_be_known(layers, heads, m
         alive.update(kept)
         order.leave(receiver, kept)
         ahead = order.ahead(anything)
-        assert ahead is None or ahead in alive or component in alive or ahead in graph.components
+    assert ahead is None
 
 
 # --- whole searches -----------------------------------------------------------------------------
 
 
 def world(recipe, seed, policy, *, rows=4, metric="kl"):
-    weights = take_weights(random_bridge(recipe))
+    weights = in_pieces(take_weights(random_bridge(recipe)))
     graph = Graph(weights.shape)
     prompts = random_prompts(seed, rows=rows)
     problem = Problem(graph, prompts, METRICS[metric], RECIPES[policy])
@@ -128,7 +127,7 @@ def search(evaluator, problem, rule=Rule(threshold=1e-3, batch_size=4)):  # noqa
 
 
 @given(recipes, st.integers(0, 999), st.sampled_from(ROUNDING), st.sampled_from(sorted(METRICS)))
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_a_search_never_reads_what_lies_elsewhere(recipe, seed, policy, metric):
     problem, near, far, residency = world(recipe, seed, policy, metric=metric)
     fast = FastEvaluator(problem, far, multiply=Products(residency=residency))
@@ -152,18 +151,18 @@ def focused(events):
 
 
 @pytest.mark.parametrize("policy", PROTECTING)
-@pytest.mark.parametrize("threshold", [1e-4, 1e-2, 0.3])
+@pytest.mark.parametrize("threshold", [1e-3, 0.3])
 def test_every_focus_is_fetched_and_what_was_in_vain_is_counted(policy, threshold):
-    problem, _, far, residency = world(Recipe(layers=3, heads=3), 7, policy, rows=5)
+    problem, _, far, residency = world(Recipe(layers=2, heads=3), 7, policy, rows=2)
     evaluator = FastEvaluator(problem, far, multiply=Products(residency=residency))
-    events = search(evaluator, problem, Rule(threshold=threshold, batch_size=4))
+    events = search(evaluator, problem, Rule(threshold=threshold, batch_size=8))
     found = evaluator.prefetch.found
     raised = focused(events)
     assert found.used + found.late == len(raised) > 0
     # One that is ahead at the end is not yet in vain; after the last receiver none is.
     assert found.prefetched == found.used + found.wasted
     # The first focus of all has nobody before it; all others were on their way.
-    assert found.late == 1
+    assert found.late == (raised[0].focus == "logits")
     if threshold == 0.3:
         assert found.wasted > 0
     tested = {e.edge for e in events if isinstance(e, EdgeTested) and not e.skipped}
