@@ -9,6 +9,15 @@ import pytest
 import torch
 from hypothesis import settings
 
+
+def pytest_collection_modifyitems(items):
+    """Skip what needs a GPU where there is none."""
+    if not torch.cuda.is_available():
+        for item in items:
+            if item.get_closest_marker("gpu"):
+                item.add_marker(pytest.mark.skip(reason="torch finds no CUDA device"))
+
+
 # Machines differ and are shared; and the first call of a compiled loop loads it.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")

@@ -162,7 +162,7 @@ def _threshold_keeping(prepared: Prepared, share: float) -> float:
 def _search(
     prepared: Prepared, engine: type[FastEvaluator] | type[ReferenceEvaluator]
 ) -> list[EdgeTested]:
-    evaluator = engine(prepared.problem(prepared.policy), prepared.model.weights)
+    evaluator = engine(prepared.problem(prepared.policy), prepared.weights)
     at_once = (prepared.config.batch_size or 1) if engine is FastEvaluator else 1
     found = acdc(prepared.graph, evaluator, replace(prepared.rule, batch_size=at_once))
     return [event for event in found if isinstance(event, EdgeTested)]

@@ -24,8 +24,8 @@ from pahq.precision.formats import find_format
 from pahq.precision.native import describe
 from pahq.precision.policy import RECIPES
 from pahq.runs.config import RunConfig, make_config
-from pahq.runs.memory import PeakMemory, resident_bytes
-from pahq.runs.pipeline import Session
+from pahq.runs.memory import PeakMemory, held_bytes
+from pahq.runs.pipeline import Session, find_device
 from pahq.runs.prepare import Prepared, policy_of
 
 
@@ -61,7 +61,7 @@ def search(
     started = time.perf_counter()
     evaluator = FastEvaluator(
         prepared.problem(prepared.policy),
-        prepared.model.weights,
+        prepared.weights,
         shortcuts=Shortcuts(**(shortcuts or {})),
         multiply=prepared.products,
         pages=prepared.pages,
@@ -152,13 +152,13 @@ def bridge_memory(config: dict[str, Any], *, bridge_samples: int) -> dict[str, A
 def _begin(config: RunConfig) -> tuple[Session, int, PeakMemory]:
     session = Session()
     session.warm(policy_of(config))
-    baseline = resident_bytes()
-    return session, baseline, PeakMemory()
+    device = find_device(config.device)
+    return session, held_bytes(device), PeakMemory(device)
 
 
 def _bridge_seconds(prepared: Prepared, samples: int) -> dict[str, float]:
     """Return the seconds of one bridge test at receivers spread over the depth of the model."""
-    evaluator = BridgeEvaluator(prepared.problem(RECIPES["fp32"]), prepared.model.bridge)
+    evaluator = BridgeEvaluator(prepared.problem(RECIPES["fp32"]), prepared.model.moved_bridge())
     receivers = prepared.graph.receivers
     spread = [receivers[i * (len(receivers) - 1) // (samples - 1)] for i in range(samples)]
     evaluator.damages(spread[0], [[]])  # the first is slower

@@ -52,13 +52,15 @@ def compare_(
 def _rounding(folders: list[store.RunFolder]) -> dict[str, dict[str, dict[str, float]]]:
     """Return the rounding errors of each run's components, by run."""
     from pahq.engine.rounding import rounding_errors
+    from pahq.models.placement import placed
     from pahq.runs.pipeline import Session
 
     session, found = Session(), {}
     for folder in folders:
         prepared = session.prepare(folder.config)
         formats = prepared.policy.background(prepared.graph)
-        found[folder.id] = rounding_errors(prepared.model.weights, prepared.batches, formats)
+        weights = placed(prepared.model.weights, prepared.device)
+        found[folder.id] = rounding_errors(weights, prepared.batches, formats)
     return found
 
 

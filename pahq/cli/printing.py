@@ -56,8 +56,13 @@ def _search(summary: dict[str, Any]) -> str:
 
 def _memory(summary: dict[str, Any]) -> str:
     parts = {"libraries": summary["baseline_bytes"], **summary.get("memory", {})}
+    fetched = parts.pop("prefetch", None)
     named = ", ".join(f"{name.replace('_', ' ')} {size / 1e6:,.0f}" for name, size in parts.items())
-    return f"{summary['peak_bytes'] / 1e6:,.0f} MB peak: {named}"
+    found = f"{summary['peak_bytes'] / 1e6:,.0f} MB peak: {named}"
+    if fetched is None:
+        return found
+    counts = ", ".join(f"{count:,} {name}" for name, count in fetched.items())
+    return f"{found}; FP32 weights fetched: {counts}"
 
 
 def _noise(summary: dict[str, Any]) -> str:

@@ -56,10 +56,11 @@ def check_model(model: ModelWeights, bridge: Any, *, pages: Pages | None = None)
             (f"blocks.{layer}.hook_out", lambda x, hook, layer=layer: leave(layer))
             for layer in range(len(model.blocks))
         ]
-    theirs = bridge.run_with_hooks(tokens, fwd_hooks=hooks)
+    there = next(bridge.parameters()).device
+    theirs = bridge.run_with_hooks(tokens.to(there), fwd_hooks=hooks).to(tokens.device)
     _check_parity(model, forward, theirs)
     found.release([model.unembedding])
-    _check_sum(model, forward, seen[0])
+    _check_sum(model, forward, seen[0].to(tokens.device))
     for layer in range(len(model.blocks)):
         _check_isolation(model, tokens, plan, forward, layer, leave)
 

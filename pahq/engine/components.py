@@ -26,7 +26,8 @@ def embed(
     model: ModelWeights, tokens: Int[Tensor, "batch pos"], fmt: NumberFormat
 ) -> Float[Tensor, "batch pos d_model"]:
     """Return the value of ``input``: token rows in ``fmt`` plus position rows in FP32."""
-    return round_trip(model.embedding[tokens], fmt) + model.position[: tokens.shape[1]]
+    rows = model.embedding[tokens.to(model.embedding.device)].to(tokens.device)
+    return round_trip(rows, fmt) + model.position[: tokens.shape[1]]
 
 
 def normalise(

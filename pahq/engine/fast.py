@@ -23,6 +23,7 @@ from pahq.engine import components
 from pahq.engine.focus import Focus, joined
 from pahq.engine.likely import LikelyTokens
 from pahq.engine.places import Places
+from pahq.engine.prefetch import Prefetch
 from pahq.engine.problem import Cuts, Problem
 from pahq.engine.propagate import Propagation, Shortcuts
 from pahq.engine.reading import Reading
@@ -48,6 +49,7 @@ class FastEvaluator:
 
     Attributes:
         evaluations: alternatives whose damage was asked for.
+        prefetch: brings FP32 weights to the device for a focus, where they do not lie there.
     """
 
     def __init__(
@@ -80,6 +82,9 @@ class FastEvaluator:
         self._raised: dict[str, str] = {}
         self._layer = ""
         self._matrices = model.matrices()
+        self.prefetch = Prefetch(
+            problem.graph, problem.policy, self._matrices, self.multiply.residency
+        )
         self._large = sum(model.sizes().values()) >= LARGE
         with torch.inference_mode():
             self._store_weights()
@@ -104,6 +109,7 @@ class FastEvaluator:
         if self._large:
             trim_heap()
         self.rest(name for name in self._raised if name not in raised)
+        self.prefetch.focus(component)
         self.plan, self._raised = Plan({**self.background.formats, **raised}), raised
         return raised
 
@@ -128,10 +134,11 @@ class FastEvaluator:
     def memory(self) -> dict[str, int]:
         """Return the most bytes held so far, by what they are for.
 
-        ``weights_low`` stored in other formats than FP32, ``weights_high`` FP32's in memory (all of
-        them where they do not lie in a mapped file), ``caches`` what stands between tests.
+        ``weights_low`` stored in other formats than FP32, ``weights_high`` FP32's in the memory of
+        the device, those in a mapped file only as far as they are read, ``caches`` what stands
+        between tests.
         """
-        whole = sum(w.numel() * w.element_size() for each in self._matrices.values() for w in each)
+        whole = self.multiply.high_bytes(w for each in self._matrices.values() for w in each)
         return {
             "weights_low": self.multiply.held_bytes,
             "weights_high": self._mapped_bytes if self.pages.ranges else whole,
@@ -162,6 +169,7 @@ class FastEvaluator:
         cut = frozenset(sender.name for sender in senders)
         for part in self._parts:
             part.commit(receiver, before, cut)
+        self.prefetch.leave(receiver, [name for name in before if name not in cut])
 
     @torch.inference_mode()
     def damage(self, cuts: Cuts) -> float:

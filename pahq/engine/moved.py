@@ -14,7 +14,7 @@ from pahq.engine import components
 from pahq.models.weights import MlpWeights
 from pahq.precision.formats import INT8, NumberFormat
 from pahq.precision.matmul import Products
-from pahq.precision.native import integer_totals, is_native
+from pahq.precision.native import is_native, native_totals
 from pahq.precision.product import product
 from pahq.precision.quantize import Stored, kernels
 
@@ -77,11 +77,11 @@ def _integers(
     if fast is None or mlp.activation not in fast.ACTIVATIONS:
         return None
     moved = Stored(*_rows(fast.store_moved(x, standing.normalised, beside)))
-    totals = integer_totals(moved, multiply.stored(mlp.into, INT8))
+    totals = native_totals(moved, multiply.stored(mlp.into, INT8), INT8)
     codes = fast.store_moved_active(
         *totals, standing.hidden, standing.active, beside, mlp.activation
     )
-    totals = integer_totals(Stored(*_rows(codes)), multiply.stored(mlp.out, INT8))
+    totals = native_totals(Stored(*_rows(codes)), multiply.stored(mlp.out, INT8), INT8)
     return fast.read_moved(*totals, standing.output, beside)
 
 

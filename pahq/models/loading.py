@@ -37,10 +37,12 @@ class LoadedModel:
     Attributes:
         name: what the user called it.
         bridge: the TransformerBridge.
-        weights: the same weights for our own engines; views of the bridge's parameters.
+        weights: the same weights for our own engines; views of the bridge's parameters. Those from
+            files stay in the host's memory: a search places them where it wants them.
         tokenizer: None if the model came without one.
         hash: of its files (or of its parameters, for a bridge handed in).
         pages: the mapped files in which its weights lie; none for a bridge handed in.
+        device: where searches compute.
     """
 
     name: str
@@ -49,6 +51,12 @@ class LoadedModel:
     tokenizer: Tokenizer | None
     hash: str
     pages: Pages = field(default_factory=Pages)
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+
+    def moved_bridge(self) -> Any:
+        """Return the bridge, on the device where searches compute."""
+        _move(self.bridge, self.device)
+        return self.bridge
 
 
 def load_model(name: str, *, device: torch.device) -> LoadedModel:
@@ -103,11 +111,17 @@ def _loaded(
     tokenizer: Tokenizer | None,
     digest: str,
 ) -> LoadedModel:
-    if device is not None and next(bridge.parameters()).device != device:
+    if device is not None:
+        _move(bridge, device)
+    bridge.eval()
+    at = next(bridge.parameters()).device
+    return LoadedModel(name, bridge, take_weights(bridge), tokenizer, digest, device=at)
+
+
+def _move(bridge: Any, device: torch.device) -> None:
+    if next(bridge.parameters()).device != device:
         with contextlib.redirect_stdout(None):  # it announces the move on stdout
             bridge.to(device)
-    bridge.eval()
-    return LoadedModel(name, bridge, take_weights(bridge), tokenizer, digest)
 
 
 def _checked(path: Path) -> dict[str, Any]:
@@ -222,8 +236,8 @@ def _from_hub(name: str, device: torch.device) -> LoadedModel:
 def _from_files(name: str, path: Path, bridge: Any, device: torch.device) -> LoadedModel:
     bridge.cfg.model_name = name
     tokenizer = Tokenizer.from_directory(path)
-    loaded = _loaded(name, bridge, device, tokenizer, hash_files(path))
-    loaded = replace(loaded, pages=Pages.find(path))
+    loaded = _loaded(name, bridge, None, tokenizer, hash_files(path))
+    loaded = replace(loaded, pages=Pages.find(path), device=device)
     loaded.pages.release([loaded.weights.embedding, loaded.weights.unembedding])
     return loaded
 

@@ -12,17 +12,17 @@ from torch import Tensor
 
 from pahq.precision.formats import FP32, NumberFormat
 from pahq.precision.native import (
-    integer_activated,
-    integer_product,
-    integer_sum_exp,
     is_native,
+    native_activated,
+    native_product,
+    native_sum_exp,
 )
 from pahq.precision.product import product
 from pahq.precision.quantize import Stored, round_trip, round_trip_weight, store
+from pahq.precision.residency import EVERYTHING, Residency
 
-EVERYTHING = slice(None)
 CHANNELS = 4096  # output channels that are stored at a time: rounding needs copies
-SMALL = 1 << 17  # weights that are kept as they read back, though they are multiplied as stored
+SMALL = 1 << 17  # weights that CPUs keep as they read back, though they are multiplied as stored
 
 Rows = Float[Tensor, "*rows fan_in"] | Stored
 Bias = Float[Tensor, " fan_out"] | None
@@ -32,11 +32,17 @@ class Products:
     """Products with one model's weights, in any format.
 
     Weights are stored in a format once: a search multiplies with the same ones thousands of times.
-    ``release`` is told which FP32 weights it need not keep at hand.
+    ``release`` is told which FP32 weights it need not keep at hand. ``residency`` knows those that
+    lie elsewhere than where products are made; without it all are there.
     """
 
-    def __init__(self, *, release: Callable[[Iterable[Tensor]], None] = lambda weights: None):
-        self._release = release
+    def __init__(
+        self,
+        *,
+        release: Callable[[Iterable[Tensor]], None] = lambda weights: None,
+        residency: Residency | None = None,
+    ):
+        self._release, self.residency = release, residency
         # The weight itself is kept beside its copy: its id may then not be used again.
         self._rounded: dict[tuple[int, str], tuple[Tensor, Tensor]] = {}
         self._stored: dict[tuple[int, str], tuple[Tensor, Stored]] = {}
@@ -53,9 +59,9 @@ class Products:
         ``x`` has one scale for each row (token), ``weight`` one for each output channel. Rows that
         are ``Stored`` have been rounded already.
         """
-        if _low(fmt, weight):
+        if self._low(fmt, weight):
             x = x if isinstance(x, Stored) else store(x, fmt)
-            return integer_product(x, self.stored(weight, fmt), bias)
+            return native_product(x, self.stored(weight, fmt), fmt, bias)
         return product(_read(x, fmt), self.rounded(weight, fmt), bias)
 
     def activated(
@@ -70,10 +76,10 @@ class Products:
 
         None where the two must be made one after the other.
         """
-        if not _low(fmt, weight):
+        if not self._low(fmt, weight):
             return None
         x = x if isinstance(x, Stored) else store(x, fmt)
-        return integer_activated(x, self.stored(weight, fmt), bias, activation)
+        return native_activated(x, self.stored(weight, fmt), fmt, bias, activation)
 
     def sum_exp(
         self,
@@ -88,15 +94,16 @@ class Products:
 
         ``block`` channels are made at a time. An overflow gives infinity.
         """
-        if _low(fmt, weight):
+        if self._low(fmt, weight):
             x = x if isinstance(x, Stored) else store(x, fmt)
-            return integer_sum_exp(x, self.stored(weight, fmt), bias, shift, block)
+            return native_sum_exp(x, self.stored(weight, fmt), fmt, bias, shift, block)
         kept_low = any(held is weight for held, _ in self._stored.values())
-        x, weight = _read(x, fmt), self.rounded(weight, fmt)
+        x = _read(x, fmt)
         found = torch.zeros(len(x), dtype=torch.float64, device=x.device)
         for start in range(0, weight.shape[1], block):
             part = slice(start, start + block)
-            logits = product(x, weight[:, part], None if bias is None else bias[part])
+            more = None if bias is None else bias[part]
+            logits = product(x, self.rounded(weight, fmt, part), more)
             found += logits.sub_(shift[:, None]).exp_().sum(-1)
             if fmt == FP32 and kept_low:
                 self._release([weight[:, part]])
@@ -109,14 +116,16 @@ class Products:
         columns: slice | Tensor = EVERYTHING,
     ) -> Float[Tensor, "fan_in columns"]:
         """Return ``weight``, or some of its columns, as it reads back from ``fmt``."""
-        if _low(fmt, weight) and (columns is not EVERYTHING or weight.numel() > SMALL):
+        if fmt == FP32:
+            return self._here(weight, columns)
+        small = weight.numel() <= SMALL and self._device(weight) == "cpu"
+        if self._low(fmt, weight) and (columns is not EVERYTHING or not small):
             return self.stored(weight, fmt)[columns].read().mT
-        if fmt != FP32:
-            key = (id(weight), fmt.name)
-            if key not in self._rounded:
-                self._rounded[key] = (weight, round_trip_weight(weight, fmt))
-                self._release([weight])
-            weight = self._rounded[key][1]
+        key = (id(weight), fmt.name)
+        if key not in self._rounded:
+            self._rounded[key] = (weight, round_trip_weight(self._here(weight), fmt))
+            self._release([weight])
+        weight = self._rounded[key][1]
         return weight if columns is EVERYTHING else weight[:, columns]
 
     @property
@@ -126,19 +135,44 @@ class Products:
         stored = (values for _, values in self._stored.values())
         return read + sum(_bytes(s.codes) + _bytes(s.scale) for s in stored)
 
+    def high_bytes(self, weights: Iterable[Tensor]) -> int:
+        """Return the bytes of FP32 weights where products are made, at the most so far."""
+        at_hand = self.residency
+        if at_hand is None:
+            return sum(map(_bytes, weights))
+        return at_hand.most_bytes + sum(_bytes(w) for w in weights if not at_hand.is_away(w))
+
     def hold(self, weight: Float[Tensor, "fan_in fan_out"], fmt: NumberFormat) -> None:
         """Store a weight in the form in which products take it."""
         if fmt != FP32:
-            (self.stored if _low(fmt, weight) else self.rounded)(weight, fmt)
+            (self.stored if self._low(fmt, weight) else self.rounded)(weight, fmt)
 
     def stored(self, weight: Float[Tensor, "fan_in fan_out"], fmt: NumberFormat) -> Stored:
         """Return ``weight`` in ``fmt``: (fan_out, fan_in), a scale for each output channel."""
         key = (id(weight), fmt.name)
         if key not in self._stored:
-            parts = [store(part.mT, fmt) for part in weight.split(CHANNELS, dim=1)]
+            starts = range(0, weight.shape[1], CHANNELS)
+            parts = [
+                store(self._here(weight, slice(start, start + CHANNELS)).mT, fmt)
+                for start in starts
+            ]
             self._stored[key] = (weight, _joined(parts))
             self._release([weight])
         return self._stored[key][1]
+
+    def _here(self, weight: Tensor, columns: slice | Tensor = EVERYTHING) -> Tensor:
+        """Return an FP32 weight, or some of its columns, where products are made."""
+        if self.residency is not None:
+            return self.residency.here(weight, columns)
+        return weight if columns is EVERYTHING else weight[:, columns]
+
+    def _device(self, weight: Tensor) -> str:
+        """Return the kind of device on which products with a weight are made."""
+        return (weight if self.residency is None else self.residency).device.type
+
+    def _low(self, fmt: NumberFormat, weight: Tensor) -> bool:
+        """Return whether products with a weight are made in ``fmt`` itself."""
+        return fmt != FP32 and is_native(fmt, self._device(weight))
 
 
 def rounded_rows(x: Float[Tensor, "*rows width"], fmt: NumberFormat) -> Rows:
@@ -152,12 +186,9 @@ def _read(x: Rows, fmt: NumberFormat) -> Tensor:
 
 def _joined(parts: list[Stored]) -> Stored:
     codes = torch.cat([part.codes for part in parts])
-    return Stored(codes, torch.cat([part.scale for part in parts if part.scale is not None]))
+    scales = [part.scale for part in parts if part.scale is not None]
+    return Stored(codes, torch.cat(scales) if scales else None)
 
 
 def _bytes(x: Tensor | None) -> int:
     return 0 if x is None else x.numel() * x.element_size()
-
-
-def _low(fmt: NumberFormat, weight: Tensor) -> bool:
-    return fmt != FP32 and is_native(fmt, weight.device.type)

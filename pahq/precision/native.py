@@ -1,26 +1,25 @@
 """Products that this machine really makes in a low format, and which formats those are.
 
-INT8: eight-bit codes are multiplied and summed in 32-bit integers, exactly, then scaled back. torch
-carries the product as ``torch._int_mm`` (oneDNN on CPUs, cuBLASLt on GPUs). On CPUs it pays where
-the processor has VNNI; elsewhere the numbers are emulated. What was weighed against it stands in
-docs/experiments.md.
+The stored codes are multiplied and summed in FP32 (integers in int32, exactly); the scales of rows
+and output channels are applied in FP32 afterwards. operators.py says what multiplies which format.
+On CPUs that is INT8 where the processor has VNNI; elsewhere the numbers are emulated. What was
+weighed against it stands in docs/experiments.md.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from types import ModuleType
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn.functional import pad
 
 from pahq.errors import UsageError
-from pahq.precision.formats import FP32, INT8, NumberFormat, find_format
-from pahq.precision.quantize import Stored, kernels
+from pahq.precision.formats import FP32, NumberFormat, find_format
+from pahq.precision.operators import OPERATORS, Operator
+from pahq.precision.quantize import Stored, kernels, store
 
-# cuBLASLt takes no fewer rows, and no sizes that are not multiples.
-CUDA_ROWS, CUDA_MULTIPLE = 17, 8
+Scales = Tensor | None  # (number,) of rows or of output channels
 
 
 @cache
@@ -31,7 +30,8 @@ def is_native(fmt: NumberFormat, device: str) -> bool:
     """
     if fmt == FP32:
         return True
-    return fmt == INT8 and _has_integer_products(device) and _multiplies_integers(device)
+    operator = OPERATORS.get(device, {}).get(fmt.name)
+    return operator is not None and operator.there() and _agrees(operator, fmt, device)
 
 
 def describe(fmt: NumberFormat, device: str) -> str:
@@ -54,45 +54,52 @@ def check_native(names: Iterable[str], device: str) -> None:
         )
 
 
-def integer_product(
-    x: Stored, weight: Stored, bias: Float[Tensor, " fan_out"] | None = None
+def native_product(
+    x: Stored,
+    weight: Stored,
+    fmt: NumberFormat,
+    bias: Float[Tensor, " fan_out"] | None = None,
 ) -> Float[Tensor, "*rows fan_out"]:
-    """Return the product of INT8 rows and INT8 output channels, read back in FP32, plus a bias.
+    """Return the product of rows and output channels in a format, read back in FP32, plus a bias.
 
     Args:
-        x: (*rows, fan_in) with a scale for each row.
-        weight: (fan_out, fan_in) with a scale for each output channel.
+        x: (*rows, fan_in), with a scale for each row if ``fmt`` is scaled.
+        weight: (fan_out, fan_in), with a scale for each output channel likewise.
+        fmt: the format of both; native on their device.
         bias: added in FP32.
     """
-    total, rows, channels = integer_totals(x, weight)
+    total, rows, channels = native_totals(x, weight, fmt)
     if (fast := _kernels(total)) is not None:
         found = fast.read_product(total, rows, channels, bias)
     else:
-        found = torch.mul(total, channels).mul_(rows[:, None])
-        if bias is not None:
-            found += bias
-    return found.view(*x.codes.shape[:-1], -1)
+        found = _read(total, rows, channels, bias)
+    return found.view(*x.codes.shape[:-1], len(weight.codes))
 
 
-def integer_activated(
-    x: Stored, weight: Stored, bias: Float[Tensor, " fan_out"] | None, activation: str
+def native_activated(
+    x: Stored,
+    weight: Stored,
+    fmt: NumberFormat,
+    bias: Float[Tensor, " fan_out"] | None,
+    activation: str,
 ) -> Stored | None:
-    """Return an activation function of ``integer_product`` as INT8 rows.
+    """Return an activation function of ``native_product``, stored in the same format.
 
     None where no compiled loop makes it.
     """
-    total, rows, channels = integer_totals(x, weight)
-    fast = _kernels(total)
+    fast = _kernels(x.codes)
     if fast is None or activation not in fast.ACTIVATIONS:
         return None
+    total, rows, channels = native_totals(x, weight, fmt)
     codes, scale = fast.store_activated(total, rows, channels, bias, activation)
     shape = x.codes.shape[:-1]
     return Stored(codes.view(*shape, -1), scale.view(*shape, 1))
 
 
-def integer_sum_exp(
+def native_sum_exp(
     x: Stored,
     weight: Stored,
+    fmt: NumberFormat,
     bias: Float[Tensor, " fan_out"] | None,
     shift: Float[Tensor, " rows"],
     block: int,
@@ -105,54 +112,66 @@ def integer_sum_exp(
     for start in range(0, len(weight.codes), block):
         part = slice(start, start + block)
         more = None if bias is None else bias[part]
-        total, rows, channels = integer_totals(x, weight[part])
+        total, rows, channels = native_totals(x, weight[part], fmt)
         if (fast := _kernels(total)) is not None:
             fast.add_sum_exp(found, total, rows, channels, more, shift)
         else:
-            logits = torch.mul(total, channels).mul_(rows[:, None])
-            logits = logits if more is None else logits.add_(more)
+            logits = _read(total, rows, channels, more)
             found += logits.sub_(shift[:, None]).exp_().sum(-1)
     return found
 
 
-def integer_totals(x: Stored, weight: Stored) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the product of the codes, (rows, fan_out) int32, and the scales of either side."""
-    assert x.scale is not None
-    assert weight.scale is not None
-    return _int_mm(x.codes.flatten(0, -2), weight.codes), x.scale.flatten(), weight.scale.flatten()
+def native_totals(x: Stored, weight: Stored, fmt: NumberFormat) -> tuple[Tensor, Scales, Scales]:
+    """Return the product of the codes, (rows, fan_out), and the scales of either side."""
+    operator = OPERATORS[x.codes.device.type][fmt.name]
+    total = operator(x.codes.flatten(0, -2), weight.codes)
+    return total, _flat(x.scale), _flat(weight.scale)
 
 
-def _kernels(total: Tensor) -> ModuleType | None:
-    return kernels() if total.device.type == "cpu" else None
+def _flat(scale: Tensor | None) -> Scales:
+    return None if scale is None else scale.flatten()
 
 
-def _int_mm(codes: Tensor, weight: Tensor) -> Tensor:
-    """Return ``codes @ weight.T`` in int32, for any sizes."""
-    (rows, fan_in), fan_out = codes.shape, weight.shape[0]
-    if codes.device.type == "cuda":
-        more = max(CUDA_ROWS - rows, 0), -fan_in % CUDA_MULTIPLE, -fan_out % CUDA_MULTIPLE
-    else:
-        more = 0, int(fan_in == 1), 0  # oneDNN takes a single column for a row
-    if any(more):
-        codes, weight = pad(codes, (0, more[1], 0, more[0])), pad(weight, (0, more[1], 0, more[2]))
-    return torch.ops.aten._int_mm(codes, weight.mT)[:rows, :fan_out]
+def _read(
+    total: Tensor, rows: Scales, channels: Scales, bias: Tensor | None
+) -> Float[Tensor, "rows fan_out"]:
+    """Return a product in FP32, scaled back, plus a bias; ``total`` may be overwritten."""
+    found = total if channels is None else torch.mul(total, channels)
+    if rows is not None:
+        found *= rows.unsqueeze(1)
+    if bias is not None:
+        found += bias
+    return found
 
 
-def _has_integer_products(device: str) -> bool:
-    if device == "cuda":
-        return torch.cuda.get_device_capability() >= (8, 0)
-    return device == "cpu" and torch.cpu._is_vnni_supported()
+def _kernels(codes: Tensor) -> ModuleType | None:
+    """Return the compiled loops, which are for integers on CPUs."""
+    integers = codes.dtype in (torch.int8, torch.int32)
+    return kernels() if integers and codes.device.type == "cpu" else None
 
 
-def _multiplies_integers(device: str) -> bool:
-    generator = torch.Generator().manual_seed(0)
-    # Wider than 127 * 127 * 132 would fit into 16 bits by far, and with an odd number of rows.
-    x, weight = (
-        torch.randint(-127, 128, (rows, 264), generator=generator, dtype=torch.int8)
-        for rows in (19, 24)
-    )
+def _agrees(operator: Operator, fmt: NumberFormat, device: str) -> bool:
+    """Return whether the operator multiplies some codes as they read, up to its slack."""
     try:
-        found = _int_mm(x.to(device), weight.to(device)).cpu()
-    except (AttributeError, RuntimeError):
+        for x, weight in _trials(fmt):
+            found = operator(x.to(device), weight.to(device)).cpu().double()
+            x, weight = x.float().double(), weight.float().double()
+            off = (found - x @ weight.mT).abs()
+            if not bool((off <= operator.slack * (x.abs() @ weight.abs().mT)).all()):
+                return False
+    except (AttributeError, RuntimeError, TypeError, ValueError):
         return False
-    return torch.equal(found, x.int() @ weight.int().mT)
+    return True
+
+
+def _trials(fmt: NumberFormat) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield rows and output channels to multiply: first of large codes, then of all sizes."""
+    generator = torch.Generator().manual_seed(0)
+    for spread in (0.0, 12.0):
+        # Wider than 127 * 127 * 132 would fit into 16 bits by far, and with an odd number of rows.
+        x, weight = (
+            (torch.rand(rows, 264, generator=generator) * 2 - 1)
+            * torch.exp2(-spread * torch.rand(rows, 264, generator=generator))
+            for rows in (19, 24)
+        )
+        yield store(x, fmt).codes, store(weight, fmt).codes

@@ -53,12 +53,18 @@ def store(x: Float[Tensor, "*rows width"], fmt: NumberFormat) -> Stored:
         codes, scales = fast.store_rows(x.reshape(-1, x.shape[-1]))
         return Stored(codes.view(x.shape), scales.view(*x.shape[:-1], 1))
     peak = x.abs().amax(dim=-1, keepdim=True)  # (*rows, 1)
+    largest = fmt.largest if x.device.type == "cpu" else _as_tensor(fmt.largest, x)
     if fmt.scaling == "overflow":
-        scale = (peak / fmt.largest).clamp(min=1.0)
+        scale = (peak / largest).clamp(min=1.0)
     else:
-        scale = peak.clamp(min=SMALLEST_PEAK) / fmt.largest
+        scale = peak.clamp(min=SMALLEST_PEAK) / largest
     scaled = (x / scale).clamp(-fmt.largest, fmt.largest)
     return Stored((scaled.round() if fmt.is_integer else scaled).to(fmt.dtype), scale)
+
+
+def _as_tensor(number: float, like: Tensor) -> Tensor:
+    # To divide by a plain number, GPUs multiply with its reciprocal, and a last bit may differ.
+    return torch.full((), number, dtype=like.dtype, device=like.device)
 
 
 @cache

@@ -3,6 +3,7 @@
 from pahq.engine.sensitivity import CANDIDATES, NoiseMeter
 from pahq.errors import UsageError
 from pahq.models.loading import LoadedModel
+from pahq.models.placement import placed
 from pahq.precision.assign import Assignment, assign
 from pahq.runs.config import RunConfig
 from pahq.tasks.base import EncodedPair
@@ -30,9 +31,10 @@ def assigned(config: RunConfig, model: LoadedModel, pairs: tuple[EncodedPair, ..
     budget = config.noise_budget
     if budget is None:
         budget = config.threshold * BUDGET_SHARE if config.metric == "kl" else USUAL_BUDGET
-    device = model.weights.embedding.device
+    device = model.device
     prompts = [batch.to(device) for batch in batches(pairs[:MEASURED_PAIRS])]
-    meter = NoiseMeter(model.weights, prompts, pages=model.pages)
+    weights = placed(model.weights, device)
+    meter = NoiseMeter(weights, prompts, pages=model.pages)
     sensitivity = meter.sensitivity(CANDIDATES[device.type])
     formats, noise = assign(sensitivity, model.weights.sizes(), budget, meter.noise)
     return Assignment(formats, noise, budget, sensitivity, meter.pairs)

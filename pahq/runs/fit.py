@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import torch
+
 from pahq.engine.budget import batch_size, full_forward_bytes, search_bytes
 from pahq.errors import UsageError
 from pahq.models.weights import ModelWeights
@@ -14,16 +16,27 @@ USUAL_SHARE = 0.7  # of what is free
 
 
 def fitting_batch(
-    config: RunConfig, model: ModelWeights, batches: Sequence[PromptBatch], policy: Policy
+    config: RunConfig,
+    model: ModelWeights,
+    batches: Sequence[PromptBatch],
+    policy: Policy,
+    device: torch.device,
 ) -> int:
     """Return the number of alternatives to try at once.
 
     The config's own number stays: a repeat and a resume must do as the first run did.
 
+    Args:
+        config: the settings.
+        model: the weights, where the search wants them.
+        batches: the prompts.
+        policy: the precision.
+        device: where the search computes.
+
     Raises:
         UsageError: if the search does not fit into the memory that it may use, with both numbers.
     """
-    free = free_bytes(model.embedding.device)
+    free = free_bytes(device)
     limit = int(USUAL_SHARE * free if config.memory_limit is None else config.memory_limit * 1e9)
     if config.engine != "fast":
         needed, fitting = full_forward_bytes(model, batches), config.batch_size or 1

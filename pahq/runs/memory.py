@@ -1,4 +1,4 @@
-"""Peak memory, measured by the operating system: resident bytes of this process."""
+"""Peak memory: of this process, as the operating system measures it; on a GPU, as torch does."""
 
 import re
 from pathlib import Path
@@ -22,15 +22,30 @@ def free_bytes(device: torch.device) -> int:
     return int(psutil.virtual_memory().available)
 
 
-class PeakMemory:
-    """Peak since ``reset``. Where the system cannot tell (not Linux), the largest sample seen."""
+def held_bytes(device: torch.device) -> int:
+    """Return the memory that this process holds now, of a device or of the system for it."""
+    if device.type == "cuda":
+        return int(torch.cuda.memory_allocated(device))
+    return resident_bytes()
 
-    def __init__(self) -> None:
+
+class PeakMemory:
+    """Peak since ``reset``. Where the system cannot tell (not Linux), the largest sample seen.
+
+    Args:
+        device: a GPU, whose memory is what counts; anything else stands for the process.
+    """
+
+    def __init__(self, device: torch.device | None = None) -> None:
+        self._gpu = device if device is not None and device.type == "cuda" else None
         self._sampled = 0
         self._from_system = self.reset()
 
     def reset(self) -> bool:
         """Start a new peak; return whether the system keeps it for us."""
+        if self._gpu is not None:
+            torch.cuda.reset_peak_memory_stats(self._gpu)
+            return True
         self._sampled = resident_bytes()
         try:
             _CLEAR.write_text("5")  # Linux: resets VmHWM to what is resident now
@@ -44,7 +59,9 @@ class PeakMemory:
 
     @property
     def peak(self) -> int:
-        """Largest resident memory since ``reset``, in bytes."""
+        """Largest memory since ``reset``, in bytes."""
+        if self._gpu is not None:
+            return int(torch.cuda.max_memory_allocated(self._gpu))
         self.sample()
         if self._from_system:
             found = re.search(r"VmHWM:\s+(\d+) kB", _STATUS.read_text())

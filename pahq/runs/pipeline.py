@@ -164,11 +164,13 @@ class Session:
                 # Before anything is cut: a refusal must leave what was kept as it is.
                 prepared = self.prepare(folder.config)
             replay = folder.cut_events()
-            with Recorder(folder, PeakMemory()) as recorder:
+            device = prepared.device if prepared is not None else _likely(folder.config.device)
+            with Recorder(folder, PeakMemory(device)) as recorder:
                 try:
                     ready = prepared or self.prepare(folder.config)
                     work = _Work(recorder, ready, replay, should_stop, pace, on_event, on_notice)
-                    return work.search(self._baseline_bytes or 0)
+                    libraries = 0 if device.type == "cuda" else self._baseline_bytes or 0
+                    return work.search(libraries)
                 except BaseException as error:
                     failure = _recorded(recorder, error)
                     if failure is None or failure is error:
@@ -196,6 +198,7 @@ class Session:
         named = not is_file(config.task) and config.policy in RECIPES
         if named and self._prepared is not None and self._prepared_for == (same, loaded.hash):
             return self._prepared.under(config)
+        self._prepared = None  # let go of its weights first: two may not fit on a device
         self._prepared = prepare(config, loaded, threads=threads)
         self._prepared_for = (same, loaded.hash)
         return self._prepared
@@ -223,6 +226,11 @@ def find_device(name: str) -> torch.device:
             fix="use --device cpu",
         )
     return torch.device(name)
+
+
+def _likely(name: str) -> torch.device:
+    """Return the device of a name; the processor where ``find_device`` will refuse it."""
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
 
 
 def warnings(prepared: Prepared, before: Baseline) -> list[str]:

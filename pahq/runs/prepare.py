@@ -24,10 +24,14 @@ from pahq.metrics import Metric, check_answers, find_metric, kl
 from pahq.models.loading import LoadedModel
 from pahq.models.locate import find_directory
 from pahq.models.pages import Pages
+from pahq.models.placement import placed
+from pahq.models.weights import ModelWeights
 from pahq.precision.assign import Assignment
+from pahq.precision.formats import FP32
 from pahq.precision.matmul import Products
 from pahq.precision.native import check_native
 from pahq.precision.policy import RECIPES, Plan, Policy, check_fits, find_policy, from_dict
+from pahq.precision.residency import Residency
 from pahq.runs.auto import assigned
 from pahq.runs.config import MOST_EXAMPLES, RunConfig
 from pahq.runs.fit import fitting_batch
@@ -83,17 +87,44 @@ class Prepared:
     @cached_property
     def device(self) -> torch.device:
         """Where the search computes."""
-        return self.model.weights.embedding.device
+        return self.model.device
+
+    @cached_property
+    def weights(self) -> ModelWeights:
+        """The model's weights, on the device unless they are ``on_host``."""
+        if self.config.engine == "bridge":  # which has its own
+            return self.model.weights
+        found = placed(self.model.weights, self.device, on_host=self.on_host)
+        if found is not self.model.weights:
+            for matrices in self.model.weights.matrices().values():
+                self.model.pages.release(matrices)
+        return found
+
+    @cached_property
+    def on_host(self) -> frozenset[str]:
+        """Components whose FP32 weights wait in the host's memory while the device computes.
+
+        None where the device has them anyway: FP32 searches, screening, a bridge that lies there,
+        engines that need all of them for each test.
+        """
+        given = self.model.weights.embedding.device.type == self.device.type
+        if given or self.policy.screens or self.config.engine != "fast":
+            return frozenset()
+        formats = self.policy.background(self.graph)
+        low = [name for name, fmt in formats.items() if fmt != FP32.name]
+        return frozenset(["input", *low] if low else [])  # of the embedding only rows are read
 
     @property
     def pages(self) -> Pages:
         """The mapped weights that may be given back while their component is in a low format."""
-        return Pages() if self.policy.screens else self.model.pages  # screening needs both
+        needed = self.policy.screens or self.weights is not self.model.weights
+        return Pages() if needed else self.model.pages  # screening needs both
 
     @cached_property
     def products(self) -> Products:
         """Products with the model's weights; what is stored in a format is stored once."""
-        return Products(release=self.pages.release)
+        residency = Residency(self.device) if self.on_host else None
+        return Products(release=self.pages.release, residency=residency)
 
     @cached_property
     def batches(self) -> tuple[PromptBatch, ...]:
@@ -124,9 +155,9 @@ class Prepared:
         Raises:
             UsageError: if the search does not fit into the memory.
         """
-        at_once = fitting_batch(asked, self.model.weights, self.batches, self.policy)
+        at_once = fitting_batch(asked, self.weights, self.batches, self.policy, self.device)
         other = replace(self, config=config.model_copy(update={"batch_size": at_once}))
-        for name in ("graph", "batches", "baseline", "products"):
+        for name in ("graph", "batches", "baseline", "products", "weights"):
             if name in self.__dict__:
                 other.__dict__[name] = self.__dict__[name]
         return other
@@ -165,7 +196,7 @@ class Prepared:
         if self.config.engine == "fast":
             exact = FastEvaluator(
                 self.problem(self.judged),
-                self.model.weights,
+                self.weights,
                 multiply=self.products,
                 screen=Plan(self.policy.background(self.graph)),
             )
@@ -193,10 +224,10 @@ class Prepared:
         if metric is not None:
             problem = replace(problem, metric=metric)
         if self.config.engine == "bridge":  # our own forward may not hold for such a model
-            return BridgeEvaluator(problem, self.model.bridge)
+            return BridgeEvaluator(problem, self.model.moved_bridge())
         if self.config.engine == "reference":
-            return ReferenceEvaluator(problem, self.model.weights)
-        return FastEvaluator(problem, self.model.weights, multiply=self.products, pages=self.pages)
+            return ReferenceEvaluator(problem, self.weights)
+        return FastEvaluator(problem, self.weights, multiply=self.products, pages=self.pages)
 
     def held_out(self) -> tuple[PromptBatch, ...] | None:
         """Return prompts of the same task that no search has seen; None for a task file."""

@@ -65,7 +65,7 @@ class Recorder:
 
     @property
     def peak_bytes(self) -> int:
-        """Largest resident memory so far, of this process or an earlier one."""
+        """Largest memory so far, of this process or an earlier one."""
         return max(self._earlier.peak_bytes, self.memory.peak)
 
     @property

@@ -87,15 +87,18 @@ def measure(
     return replace(circuit, about=about), summary
 
 
-def memory_of(evaluator: FastEvaluator, spent: Spent) -> dict[str, int]:
+def memory_of(evaluator: FastEvaluator, spent: Spent) -> dict[str, Any]:
     """Return the peak by what it was for, in bytes.
 
     ``weights_low weights_high caches`` as the evaluator has them; ``workspace`` is the rest: what
-    tests and loading needed at the peak, above the libraries.
+    tests and loading needed at the peak, above the libraries. Where FP32 weights are fetched from
+    the host's memory, ``prefetch`` tells for how many components: see ``Fetched``.
     """
     found = evaluator.memory()
     rest = spent.peak_bytes - spent.baseline_bytes - sum(found.values())
-    return {**found, "workspace": max(0, rest)}
+    fetched = evaluator.prefetch.as_dict()
+    told = {} if fetched is None else {"prefetch": fetched}
+    return {**found, "workspace": max(0, rest), **told}
 
 
 def near_threshold(

@@ -59,3 +59,11 @@ def test_only_as_many_edges_are_listed_as_asked_for(pahq, run):
     shown = pahq("show", run.name, "--edges", "1").stdout
     assert shown.count("->") == 1
     assert "and 3 more" in shown
+
+
+def test_weights_that_were_fetched_are_counted_behind_the_bytes(pahq, run):
+    memory = json.loads((run / "summary.json").read_text())["memory"]
+    fetched = {"prefetched": 1204, "used": 1200, "wasted": 4, "late": 1}
+    rewrite(run, memory={**memory, "prefetch": fetched})
+    line = next(x for x in pahq("show", run.name).stdout.splitlines() if "MB peak" in x)
+    assert line.endswith("FP32 weights fetched: 1,204 prefetched, 1,200 used, 4 wasted, 1 late")

@@ -14,7 +14,7 @@ from pahq.engine.components import activate
 from pahq.precision import kernels, native, quantize
 from pahq.precision.formats import BF16, FP32, INT8
 from pahq.precision.matmul import Products
-from pahq.precision.native import integer_activated, integer_product, integer_sum_exp, is_native
+from pahq.precision.native import is_native, native_activated, native_product, native_sum_exp
 from pahq.precision.quantize import round_trip_weight, store
 
 EPSILON = 2**-24  # half a step of FP32, relative
@@ -282,7 +282,7 @@ def test_without_numba_products_are_the_same(rows, fan_in, fan_out, seed):
 def test_the_exact_gelu_is_made_by_torch():
     x, weight = gaussian(3, 8), gaussian(8, 5, seed=1)
     assert Products().activated(x, weight, INT8, None, "gelu") is None
-    assert integer_activated(store(x, INT8), store(weight.mT, INT8), None, "gelu") is None
+    assert native_activated(store(x, INT8), store(weight.mT, INT8), INT8, None, "gelu") is None
 
 
 def test_only_integers_are_activated_in_one_pass():
@@ -295,12 +295,12 @@ def test_only_integers_are_activated_in_one_pass():
 def test_leading_axes_are_kept(numba):
     x, weight = store(gaussian(2, 3, 8), INT8), store(gaussian(5, 8, seed=1), INT8)
     if numba:
-        assert integer_activated(x, weight, None, "relu").codes.shape == (2, 3, 5)
-        assert integer_activated(x, weight, None, "relu").scale.shape == (2, 3, 1)
-        assert integer_product(x, weight).shape == (2, 3, 5)
+        assert native_activated(x, weight, INT8, None, "relu").codes.shape == (2, 3, 5)
+        assert native_activated(x, weight, INT8, None, "relu").scale.shape == (2, 3, 1)
+        assert native_product(x, weight, INT8).shape == (2, 3, 5)
     else:
         with without_numba():
-            assert integer_product(x, weight).shape == (2, 3, 5)
+            assert native_product(x, weight, INT8).shape == (2, 3, 5)
 
 
 @pytest.mark.parametrize("numba", [True, False])
@@ -308,10 +308,10 @@ def test_a_sum_that_overflows_is_huge_and_the_others_stay(numba):
     x = store(torch.tensor([[200.0, 0.0], [1.0, 0.0]]), INT8)
     weight = store(torch.eye(2), INT8)
     if numba:
-        found = integer_sum_exp(x, weight, None, torch.zeros(2), 1)
+        found = native_sum_exp(x, weight, INT8, None, torch.zeros(2), 1)
     else:
         with without_numba():
-            found = integer_sum_exp(x, weight, None, torch.zeros(2), 1)
+            found = native_sum_exp(x, weight, INT8, None, torch.zeros(2), 1)
     assert found[0] > 1e30
     assert float(found[1]) == pytest.approx(1 + torch.e, rel=1e-6)
 

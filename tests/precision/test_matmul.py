@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from pahq.precision.formats import BF16, FORMATS, FP8_E4M3, FP32, INT8
 from pahq.precision.matmul import Products
+from tests.devices import DEVICES
 
 # Signal to noise of a product of Gaussian matrices, dB: both sides round, so 3 dB below a cast.
 SNR = {"bf16": 47, "fp16": 65, "fp8-e4m3": 25, "fp8-e4m3-unscaled": 25, "fp8-e5m2": 19,
@@ -20,11 +21,12 @@ def test_fp32_is_the_plain_product():
     assert torch.equal(Products()(x, weight, FP32), x @ weight)
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize(
     "fmt", [f for f in FORMATS.values() if f is not FP32], ids=lambda f: f.name
 )
-def test_a_low_product_keeps_its_signal_to_noise(fmt):
-    x, weight = gaussian(64, 256), gaussian(256, 64, seed=1)
+def test_a_low_product_keeps_its_signal_to_noise(fmt, device):
+    x, weight = gaussian(64, 256).to(device), gaussian(256, 64, seed=1).to(device)
     exact = x @ weight
     noise = Products()(x, weight, fmt) - exact
     assert 10 * torch.log10(exact.square().sum() / noise.square().sum()) >= SNR[fmt.name]

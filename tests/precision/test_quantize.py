@@ -65,6 +65,18 @@ def test_a_row_of_zeros_stays_zero(fmt):
     assert torch.equal(round_trip(torch.zeros(2, 5), fmt), torch.zeros(2, 5))
 
 
+@pytest.mark.gpu
+@pytest.mark.parametrize("fmt", LOW, ids=lambda f: f.name)
+@pytest.mark.parametrize("exponent", [-20, 0, 20, 100])
+def test_a_gpu_stores_the_same_bits(fmt, exponent):
+    x = gaussian() * 2.0**exponent
+    here, there = store(x, fmt), store(x.cuda(), fmt)
+    assert torch.equal(here.codes.float(), there.codes.cpu().float())
+    assert (here.scale is None) == (there.scale is None)
+    if here.scale is not None and there.scale is not None:
+        assert torch.equal(here.scale, there.scale.cpu())
+
+
 def test_fp32_is_untouched():
     x = gaussian()
     assert round_trip(x, FP32) is x

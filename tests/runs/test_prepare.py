@@ -1,8 +1,10 @@
 """From settings to a search that can start: what is counted, filled in and refused."""
 
 import json
+from dataclasses import replace
 
 import pytest
+import torch
 
 from pahq.errors import NothingToExplain, UsageError
 from pahq.runs.config import make_config
@@ -64,3 +66,27 @@ def test_without_corrupt_values_twins_may_be_the_same(prepared, engine, ablation
     receiver = ready.graph.receivers[0]
     kept, cut = ready.evaluator().damages(receiver, [[], list(ready.graph.senders_to(receiver))])
     assert cut > kept + 0.1
+
+
+@pytest.mark.parametrize(
+    ("changes", "waits"),
+    [
+        ({"policy": "pahq-int8"}, "input heads logits"),
+        ({"policy": "pahq-fp8"}, "input heads"),
+        ({"policy": "rtn-int8"}, "input heads logits"),
+        ({"policy": "fp32"}, ""),
+        ({"policy": "exact-int8"}, ""),  # screening needs both
+        ({"policy": "pahq-int8", "engine": "reference"}, ""),
+        ({"policy": "fp32", "engine": "bridge"}, ""),
+    ],
+    ids=str,
+)
+def test_on_a_gpu_weights_in_low_formats_wait_in_the_hosts_memory(prepared, changes, waits):
+    here = prepared([OTHER], **changes)
+    assert here.on_host == frozenset()
+    assert here.weights is here.model.weights
+    assert here.products.residency is None
+    # Nothing is moved: only what a search on a GPU would leave is asked for.
+    there = replace(here, model=replace(here.model, device=torch.device("cuda")))
+    kinds = {"heads": [c for c in there.graph.components if c.startswith("a")]}
+    assert there.on_host == {name for kind in waits.split() for name in kinds.get(kind, [kind])}
