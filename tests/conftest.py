@@ -33,4 +33,10 @@ def home(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="session", autouse=True)
 def one_thread():
+    """Runs that take every core by default take one: tests run side by side."""
+    from pahq.runs import pipeline
+
     torch.set_num_threads(1)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(pipeline, "available_cores", lambda: 1)
+        yield

@@ -8,6 +8,7 @@ import time
 import urllib.request
 from pathlib import Path
 from types import SimpleNamespace
+from urllib.parse import urljoin
 
 import pytest
 
@@ -23,6 +24,7 @@ CHROMIUM = "/usr/bin/chromium"
 SWITCHES = [
     "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync",
     "--disable-component-update", "--no-first-run", "--disable-default-apps",
+    "--process-per-site",
 ]  # fmt: skip
 
 
@@ -156,26 +158,39 @@ def chromium():
         browser.close()
 
 
-@pytest.fixture
-def open_page(chromium):
-    """Open pages; afterwards nothing may have gone wrong in any of them."""
-    contexts, troubles = [], []
+@pytest.fixture(scope="session")
+def window(chromium):
+    """Tabs of one process, which compiles the scripts of a page once for all tests."""
+    context = chromium.new_context(viewport={"width": 1440, "height": 1000})
+    yield context
+    context.close()
 
-    def open_(url: str, **context):
-        found = chromium.new_context(viewport={"width": 1440, "height": 1000}, **context)
-        contexts.append(found)
-        page = found.new_page()
+
+@pytest.fixture
+def open_page(window):
+    """Open pages; afterwards nothing may have gone wrong in any of them."""
+    pages, troubles = [], []
+
+    def open_(url: str, *, permissions=(), **media):
+        if not window.pages:  # one that stays, or the process would end with each test
+            window.new_page().goto(urljoin(url, "/_stcore/health"))
+        window.grant_permissions(permissions)
+        page = window.new_page()
+        pages.append(page)
         page.set_default_timeout(20_000)
         page.on("console", lambda m: troubles.append(m.text) if m.type == "error" else None)
         page.on("pageerror", lambda error: troubles.append(str(error)))
         page.on("request", lambda request: _local(request.url, troubles))
+        page.emulate_media(**media)
         page.goto(url)
         page.wait_for_selector(".obs[data-drawn]", timeout=40_000)
         return page
 
     yield open_
-    for context in contexts:
-        context.close()
+    for page in pages:
+        page.close()
+    window.clear_permissions()
+    window.clear_cookies()
     assert troubles == []
 
 

@@ -210,7 +210,7 @@ def test_a_second_run_queues_and_can_be_taken_out_again(server, open_page):
 def test_closing_the_tab_does_not_stop_the_run(server, open_page):
     page = open_page(server.url)
     name = run(page)
-    page.context.close()
+    page.close()
     log = server.home / "runs" / name / "events.jsonl"
     size = log.stat().st_size
     time.sleep(1.0)
@@ -289,7 +289,7 @@ def test_the_real_engine_finds_the_known_circuit(tmp_path_factory, open_page):
         page.wait_for_selector(".strip[data-kind=finished]", timeout=60_000)
         assert "4 of " in page.locator(".strip").inner_text()
         assert page.locator("[data-kpi=recovered] dd").inner_text().endswith("%")
-        page.context.close()  # before its server goes
+        page.close()  # before its server goes
     finally:
         found.process.terminate()
         found.process.wait(timeout=20)

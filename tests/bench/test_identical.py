@@ -24,7 +24,7 @@ def session():
     ],
 )
 def test_the_circuits_are_the_same(session, model, task, threshold, policy):
-    config = make_config(model=model, task=task, threshold=threshold, policy=policy, examples=6)
+    config = make_config(model=model, task=task, threshold=threshold, policy=policy, examples=3)
     found = compare(session.prepare(config))
     if found["margin"] is None:
         assert found["same_circuit"]
@@ -48,7 +48,7 @@ def test_last_bits_move_effects_of_fp32_by_less_than_it_resolves_and_of_int8_by_
 
 
 def test_thresholds_spread_from_few_to_most_edges(session):
-    config = make_config(model="attn-2l", task="induction", threshold=1.0, examples=6)
+    config = make_config(model="attn-2l", task="induction", threshold=1.0, examples=2)
     prepared = session.prepare(config)
     thresholds = spread(prepared, 3)
     assert thresholds == sorted(thresholds, reverse=True)

@@ -68,8 +68,8 @@ def test_a_run_is_never_overwritten(pahq, tmp_path):
 
 def test_ctrl_c_keeps_the_run_and_resume_finishes_it(pahq, tmp_path):
     whole, cut = tmp_path / "whole", tmp_path / "cut"
-    slow = ["run", "--model", "tiny-gpt", "--task", "pronoun", "--threshold", "0.1"]
-    slow += ["--examples", "4", "--threads", "1", "--engine", "reference"]
+    slow = ["run", "--model", "attn-2l", "--task", "induction", "--threshold", "0.01"]
+    slow += ["--examples", "20", "--threads", "1", "--engine", "reference"]
     assert pahq(*slow, "--out", str(whole)).returncode == 0
     process = subprocess.Popen(
         [sys.executable, "-m", "pahq", *slow, "--out", str(cut)],

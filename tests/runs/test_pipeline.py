@@ -3,6 +3,7 @@
 import json
 import shutil
 import time
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,18 @@ def settings(world, **changes):
     )
 
 
+@pytest.fixture(scope="module")
+def whole(world, session, tmp_path_factory):
+    """Return a function that gives an uninterrupted run, made once for equal settings."""
+
+    @cache
+    def made(policy, engine):
+        out = tmp_path_factory.mktemp("whole") / "run"
+        return session.start(settings(world, policy=policy, engine=engine), out=out)
+
+    return made
+
+
 def text(folder, name):
     return (folder.path / name).read_bytes()
 
@@ -112,8 +125,8 @@ def test_a_runs_own_config_repeats_it(world, session):
 @pytest.mark.parametrize("engine", ["reference", "fast"])
 @pytest.mark.parametrize("policy", ["fp32", "pahq-int8"])
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9])
-def test_a_killed_run_resumes_to_the_same_circuit(world, session, engine, policy, share):
-    whole = session.start(settings(world, policy=policy, engine=engine))
+def test_a_killed_run_resumes_to_the_same_circuit(whole, session, engine, policy, share):
+    whole = whole(policy, engine)
     log = text(whole, "events.jsonl")
     killed = store.create(whole.config)
     # Killed at any byte: half a line remains, and no result.

@@ -152,7 +152,7 @@ def searching(**pace):
     """Return a client of a real worker, a run that it works on, and its job."""
     client = WorkerClient()
     until(lambda: client.ready, seconds=60)
-    config = make_config(model="attn-2l", task="induction", threshold=0.01, examples=5)
+    config = make_config(model="attn-2l", task="induction", threshold=0.01, examples=5, threads=1)
     run = store.create(config)
     return client, run, client.run(run, Pace(**pace))
 
