@@ -103,12 +103,9 @@ class Readout:
     def _expected_direction(self, fmt: NumberFormat) -> Float[Tensor, "target d_model"]:
         """Return W p: the direction whose dot product with x is the expected logit."""
         if fmt.name not in self._expected:
-            probs, total = self.targets.log_probs.exp(), 0
-            for start in range(0, probs.shape[1], BLOCK):
-                block = slice(start, start + BLOCK)
-                weight = self.multiply.rounded(self.model.unembedding, fmt, block)
-                total = total + probs[:, block] @ weight.T.double()
-            self._expected[fmt.name] = torch.as_tensor(total)
+            self._expected[fmt.name] = self.multiply.mean_channel(
+                self.targets.log_probs.exp(), self.model.unembedding, fmt, BLOCK
+            )
         return self._expected[fmt.name]
 
     def _few_columns(

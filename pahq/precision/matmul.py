@@ -4,7 +4,7 @@ Where the machine multiplies in the format (native.py), it does; elsewhere the s
 are multiplied in FP32.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
 from jaxtyping import Float
@@ -97,17 +97,36 @@ class Products:
         if self._low(fmt, weight):
             x = x if isinstance(x, Stored) else store(x, fmt)
             return native_sum_exp(x, self.stored(weight, fmt), fmt, bias, shift, block)
-        kept_low = any(held is weight for held, _ in self._stored.values())
         x = _read(x, fmt)
         found = torch.zeros(len(x), dtype=torch.float64, device=x.device)
+        for part, columns in self._blocks(weight, fmt, block):
+            logits = product(x, columns, None if bias is None else bias[part])
+            found += logits.sub_(shift[:, None]).exp_().sum(-1)
+        return found
+
+    def mean_channel(
+        self,
+        shares: Float[Tensor, "rows fan_out"],
+        weight: Float[Tensor, "fan_in fan_out"],
+        fmt: NumberFormat,
+        block: int,
+    ) -> Float[Tensor, "rows fan_in"]:
+        """Return the sum over output channels of a share times the channel's weights, float64."""
+        found = shares.new_zeros((len(shares), weight.shape[0]))
+        for part, columns in self._blocks(weight, fmt, block):
+            found += shares[:, part] @ columns.mT.double()
+        return found
+
+    def _blocks(
+        self, weight: Tensor, fmt: NumberFormat, block: int
+    ) -> Iterator[tuple[slice, Tensor]]:
+        """Yield some columns at a time; FP32's are let go again where another format is held."""
+        kept_low = any(held is weight for held, _ in self._stored.values())
         for start in range(0, weight.shape[1], block):
             part = slice(start, start + block)
-            more = None if bias is None else bias[part]
-            logits = product(x, self.rounded(weight, fmt, part), more)
-            found += logits.sub_(shift[:, None]).exp_().sum(-1)
+            yield part, self.rounded(weight, fmt, part)
             if fmt == FP32 and kept_low:
                 self._release([weight[:, part]])
-        return found
 
     def rounded(
         self,
