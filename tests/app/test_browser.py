@@ -22,6 +22,7 @@ from tests.app.driving import (
 pytestmark = pytest.mark.browser
 
 
+@pytest.mark.timed
 def test_run_shows_edges_within_two_seconds_and_they_become_more(server, open_page):
     page = open_page(server.url)
     assert strip(page) == "recording"
@@ -41,6 +42,7 @@ def test_run_shows_edges_within_two_seconds_and_they_become_more(server, open_pa
 def test_pan_and_selection_survive_updates(server, open_page):
     page = open_page(server.url)
     run(page)
+    wait_for_more(page, int(facts(page)["decided"]))  # the page is made anew once, as it begins
     click_node(page, "a3.h0")
     page.wait_for_selector("[data-part=details] h4:has-text('Layer 3 head 0')")
     box = page.locator("[data-part=graph]").bounding_box()
