@@ -10,10 +10,9 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
-from pahq import catalog
-from pahq.errors import BadModel
+from pahq.errors import BadModel, UnknownName
 from pahq.models.files import WHOLE, check_activation, check_weights, hash_files, read_config
-from pahq.models.locate import find_directory
+from pahq.models.locate import find_directory, hub_name, needs_download
 from pahq.models.pages import Pages
 from pahq.models.skeleton import (
     check_hugging_face,
@@ -144,21 +143,26 @@ def _boot_transformers(path: Path, config: dict[str, Any]) -> Any:
 
 def _from_hub(name: str, device: torch.device) -> LoadedModel:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import (
+        HfHubHTTPError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+    )
 
-    entry = catalog.model_or_none(name)
-    source = entry.hub if entry is not None and entry.hub else name
     wanted = ["config.json", "*.safetensors", "*.index.json", "tokenizer*", "vocab*", "merges*"]
     try:
-        folder = snapshot_download(source, allow_patterns=wanted)
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
-        size = f" ({entry.fp32_bytes / 1e6:,.0f} MB)" if entry else ""
-        raise BadModel(
-            f"The model '{name}' must be downloaded first{size}, and the hub cannot be reached.",
-            why=str(error).splitlines()[0] if str(error) else type(error).__name__,
-            fix="go online once, or give the directory of a copy, or use a shipped model: "
-            + ", ".join(e.name for e in catalog.MODELS if e.source == "shipped"),
+        folder = snapshot_download(hub_name(name), allow_patterns=wanted)
+    except RepositoryNotFoundError:
+        raise UnknownName(
+            f"The Hugging Face hub has no model '{hub_name(name)}' that anyone may read.",
+            why="it answered that there is no such repository",
+            fix="check the name on huggingface.co, or give a directory",
         ) from None
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
+        said = str(error).splitlines()[0] if str(error) else type(error).__name__
+        alone = isinstance(error, LocalEntryNotFoundError | ConnectionError)
+        state = "this computer is offline" if alone else "the hub did not give it"
+        raise needs_download(name, because=f"{state}: {said}") from None
     path = Path(folder)
     return _from_files(name, path, _boot_transformers(path, _checked(path)), device)
 

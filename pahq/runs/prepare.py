@@ -21,7 +21,7 @@ from pahq.errors import UsageError
 from pahq.graph.build import Graph
 from pahq.metrics import Metric, check_answers, find_metric, kl
 from pahq.models.loading import LoadedModel
-from pahq.models.locate import find_directory
+from pahq.models.locate import check_here, find_directory, is_offline
 from pahq.models.pages import Pages
 from pahq.precision.assign import Assignment
 from pahq.precision.matmul import Products
@@ -204,6 +204,8 @@ def check_exists(config: RunConfig) -> None:
     Raises:
         UsageError: naming the nearest names, or the file.
     """
+    if is_offline():
+        check_here(config.model)
     find_directory(config.model)
     if config.policy_recipe is None:
         find_policy(config.policy)

@@ -2,9 +2,11 @@
 
 import json
 import re
+from types import SimpleNamespace
 
 import pytest
 import torch
+from huggingface_hub.errors import RepositoryNotFoundError
 from safetensors.torch import load_file, save_file
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
@@ -257,7 +259,17 @@ def test_a_name_that_is_nothing_lists_the_nearest():
 
 
 def test_a_hub_model_offline_says_that_it_needs_a_download():
-    with pytest.raises(
-        BadModel, match=r"(?s)'distilgpt2' must be downloaded first \(328 MB\).*shipped"
-    ):
+    with pytest.raises(BadModel, match=r"'distilgpt2' is not on .* first \(328 MB\)") as error:
         load_model("distilgpt2", device=CPU)
+    assert error.value.why.startswith("this computer is offline: ")
+    assert "shipped model: tiny-gpt" in error.value.fix
+
+
+def test_a_name_that_the_hub_does_not_have_is_told_from_being_offline(monkeypatch):
+    def answer(*_, **__):
+        response = SimpleNamespace(status_code=404, headers={}, request=None, text="")
+        raise RepositoryNotFoundError("404", response=response)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", answer)
+    with pytest.raises(UnknownName, match="hub has no model 'nobody/nothing'"):
+        load_model("nobody/nothing", device=CPU)

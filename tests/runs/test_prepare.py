@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from pahq.errors import NothingToExplain, UsageError
+from pahq.errors import BadModel, NothingToExplain, UsageError
 from pahq.runs.config import make_config
 from pahq.runs.pipeline import Session
 
@@ -64,3 +64,19 @@ def test_without_corrupt_values_twins_may_be_the_same(prepared, engine, ablation
     receiver = ready.graph.receivers[0]
     kept, cut = ready.evaluator().damages(receiver, [[], list(ready.graph.senders_to(receiver))])
     assert cut > kept + 0.1
+
+
+@pytest.mark.parametrize("offline", [True, False])
+def test_a_check_never_downloads_a_model(session, monkeypatch, offline):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", offline)
+    monkeypatch.setattr("pahq.runs.pipeline.load_model", None)  # nothing may come so far
+    config = make_config(model="gpt2", task="ioi", threshold=0.01)
+    with pytest.raises(BadModel, match="'gpt2' is not on this computer"):
+        session.check(config)
+
+
+def test_a_run_that_may_not_go_online_is_refused_before_anything_is_loaded(session, monkeypatch):
+    monkeypatch.setattr("pahq.runs.pipeline.load_model", None)
+    config = make_config(model="gpt2", task="ioi", threshold=0.01)
+    with pytest.raises(BadModel, match=r"(?s)'gpt2' is not on this computer.*HF_HUB_OFFLINE"):
+        session.prepare(config)
