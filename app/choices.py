@@ -8,10 +8,9 @@ from pathlib import Path
 import psutil
 
 from pahq import catalog
-from pahq.catalog import ModelEntry
+from pahq.catalog import megabytes
 from pahq.errors import PahqError
-from pahq.models.locate import find_context, find_tokenizer
-from pahq.paths import models_dir
+from pahq.models.locate import find_context, find_tokenizer, is_here
 from pahq.runs.pace import Pace
 from pahq.tasks.preview import ShownPair, preview
 from pahq.tokenizer import Tokenizer
@@ -30,7 +29,6 @@ PACES = {
     "50": ("50 decisions a second", Pace(per_second=50.0)),
     "10": ("10 decisions a second", Pace(per_second=10.0)),
 }
-MEMORY_FACTOR = 3.0  # a search holds the weights and the values of every sender
 
 
 @dataclass(frozen=True)
@@ -57,10 +55,10 @@ def model_label(name: str) -> str:
     entry = catalog.model_or_none(name)
     if entry is None:
         return name
-    missing = "missing" if entry.source == "shipped" else "needs download"
-    state = "ready" if is_ready(entry) else missing
-    if MEMORY_FACTOR * entry.fp32_bytes > psutil.virtual_memory().total:
-        state = "too big for this computer"
+    missing = "missing" if entry.source == "shipped" else "download"  # in full it is cut off
+    state = "ready" if is_here(entry) else missing
+    if entry.memory_bytes > psutil.virtual_memory().total:
+        state = "too big"
     return f"{entry.title} · {entry.layers}×{entry.heads} · {state}"
 
 
@@ -73,7 +71,7 @@ def model_facts(name: str) -> ModelFacts:
             what = f"{name} is not a directory." if name else "Give the directory's path."
             return ModelFacts("Hugging Face layout, safetensors only", False, what)
         return ModelFacts(str(path), True)
-    ready = is_ready(entry)
+    ready = is_here(entry)
     size = megabytes(entry.fp32_bytes)
     line = f"{entry.layers} layers × {entry.heads} heads · {size}"
     if entry.source == "shipped":
@@ -85,25 +83,13 @@ def model_facts(name: str) -> ModelFacts:
             f"{entry.name} is not on this computer. Run downloads {size} from huggingface.co once; "
             "without a network the run ends at once and says so. The shipped models work offline."
         )
-    need, free = MEMORY_FACTOR * entry.fp32_bytes, psutil.virtual_memory().available
+    need, free = entry.memory_bytes, psutil.virtual_memory().available
     if need > free:
-        notice = (notice or "") + f" It needs about {megabytes(need)}; {megabytes(free)} are free."
-    state = " · ready" if ready else " · needs download"
-    return ModelFacts(line + state, ready, notice, downloadable=not ready)
-
-
-def is_ready(entry: ModelEntry) -> bool:
-    """Return whether the model's files are on this computer; never asks the network."""
-    if entry.source == "shipped":
-        return (models_dir() / entry.name / "config.json").is_file()
-    from huggingface_hub import try_to_load_from_cache
-
-    return isinstance(try_to_load_from_cache(entry.name, "model.safetensors"), str)
-
-
-def megabytes(size: float) -> str:
-    """Return a size as people say it."""
-    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{max(size / 1e6, 0.1):.3g} MB"
+        more = f"A search needs about {megabytes(need)}; {megabytes(free)} are free."
+        notice = f"{notice} {more}" if notice else more
+    state = "ready" if ready else "needs download"
+    line += f" · {state} · a search takes about {megabytes(need)}"
+    return ModelFacts(line, ready, notice, downloadable=not ready)
 
 
 def policies(device: str) -> tuple[str, ...]:

@@ -49,6 +49,11 @@ class ModelEntry(Entry):
         """Size of the weights in FP32, in bytes."""
         return 4 * self.parameters
 
+    @property
+    def memory_bytes(self) -> int:
+        """About what a search takes, in bytes: the weights and the values of every sender."""
+        return MEMORY_FACTOR * self.fp32_bytes
+
 
 @dataclass(frozen=True)
 class TaskEntry(Entry):
@@ -73,6 +78,7 @@ class FormatEntry(Entry):
     bits: int
 
 
+MEMORY_FACTOR = 3  # of the weights; libraries come on top
 ALL_TASKS = ("ioi", "greater-than", "docstring", "induction", "pronoun")
 HUB_TASKS = ("ioi", "greater-than", "induction", "pronoun", "docstring")
 
@@ -331,3 +337,13 @@ def task_or_none(name: str) -> TaskEntry | None:
 def model_or_none(name: str) -> ModelEntry | None:
     """Return the model of this name, if there is one (else it may be a directory)."""
     return next((entry for entry in MODELS if entry.name == name), None)
+
+
+def models_for(task: str) -> tuple[str, ...]:
+    """Return the names of the models that can do a task."""
+    return tuple(entry.name for entry in MODELS if task in entry.tasks)
+
+
+def megabytes(size: int | float) -> str:
+    """Return a size as people say it."""
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{max(size / 1e6, 0.1):.3g} MB"

@@ -7,6 +7,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+import pahq
 from pahq.cli import bench, catalogs, comparing, runs
 from pahq.cli.usage import Commands, WrongUsage, explained
 from pahq.errors import PahqError, UsageError
@@ -14,7 +15,6 @@ from pahq.paths import part
 
 app = typer.Typer(
     cls=Commands,
-    help="Find the circuit that does a task inside a transformer.",
     pretty_exceptions_enable=False,
     add_completion=False,
 )
@@ -24,13 +24,36 @@ comparing.add_to(app)
 bench.add_to(app)
 
 
+def _print_version(wanted: bool) -> bool:
+    if wanted:
+        print(f"pahq {pahq.__version__}")
+        raise typer.Exit
+    return wanted
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print pahq's version.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    """Find the circuit that does a task inside a transformer."""
+
+
 @app.command("app", context_settings={"ignore_unknown_options": True})
 def open_app(
     options: Annotated[list[str] | None, typer.Argument(help="Options for Streamlit.")] = None,
 ) -> None:
     """Open the app in a browser; further options go to Streamlit."""
     command = [sys.executable, "-m", "streamlit", "run", str(part("app") / "main.py")]
-    raise typer.Exit(subprocess.call([*command, *(options or [])]))
+    command += options or []
+    if os.name == "nt":  # whose exec starts another process, for which no shell waits
+        raise typer.Exit(subprocess.call(command))
+    # This process becomes the server: whoever ends it ends the app, with nothing left behind.
+    os.execv(command[0], command)
 
 
 def main() -> None:

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from pahq.cli.usage import Commands
+
 To = Annotated[Path, typer.Option("--to", help="Folder of the results files.")]
 RESULTS = Path("benchmarks") / "results"
 # At GPT-2 small's size these keep about 50, 60 and 250 edges.
@@ -13,7 +15,9 @@ THRESHOLDS = [0.01, 0.001, 0.000005]
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
-    group = typer.Typer(help="Measure what pahq costs on this machine.", no_args_is_help=True)
+    group = typer.Typer(
+        cls=Commands, help="Measure what pahq costs on this machine.", no_args_is_help=True
+    )
     for command in (engine, precision, shortcuts, scaling, identical, report):
         group.command()(command)
     app.add_typer(group, name="bench")

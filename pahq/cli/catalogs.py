@@ -8,9 +8,10 @@ import typer
 from rich.table import Table
 
 from pahq import catalog
-from pahq.catalog import Entry
+from pahq.catalog import Entry, ModelEntry, megabytes
 from pahq.cli.console import on_stdout
 from pahq.cli.usage import Commands
+from pahq.models.locate import is_here
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -18,12 +19,12 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 def add_to(app: typer.Typer) -> None:
     """Add a command for each list of the catalog."""
     for name, entries, what in (
-        ("models", catalog.MODELS, "Models: shipped ones are ready, hub ones need a download."),
         ("policies", catalog.POLICIES, "Precision policies: which component in which format."),
         ("methods", catalog.METHODS, "Methods of choosing edges."),
         ("metrics", catalog.METRICS, "Metrics: what counts as damage. Higher is worse."),
     ):
         app.command(name, help=what)(_lister(entries))
+    app.command("models")(list_models)
     app.command("formats")(list_formats)
     tasks = typer.Typer(
         cls=Commands, help="Tasks, and examples of their prompts.", no_args_is_help=False
@@ -41,12 +42,47 @@ def _lister(entries: Sequence[Entry]) -> Any:
 
 
 def _list_tasks(context: Any, as_json: AsJson = False) -> None:
-    if context.invoked_subcommand is None:
-        print_entries(catalog.TASKS, as_json=as_json)
+    if context.invoked_subcommand is not None:
+        return
+    models = {entry.name: catalog.models_for(entry.name) for entry in catalog.TASKS}
+    if as_json:
+        rows = [entry.as_dict() | {"models": models[entry.name]} for entry in catalog.TASKS]
+        print(json.dumps(rows, indent=2, ensure_ascii=False))
+        return
+    shown = [(e.name, ", ".join(models[e.name]), e.description) for e in catalog.TASKS]
+    _print_table(("name", "models that can do it", "description"), shown)
 
 
 # typer looks for this annotation but hands over the class below it, which type checks refuse.
 _list_tasks.__annotations__["context"] = typer.Context
+
+
+def list_models(as_json: AsJson = False) -> None:
+    """Models: which are here, their size, and the memory a search takes beside the libraries."""
+    if as_json:
+        rows = [
+            entry.as_dict()
+            | {
+                "state": _state(entry),
+                "size_bytes": entry.fp32_bytes,
+                "memory_bytes": entry.memory_bytes,
+            }
+            for entry in catalog.MODELS
+        ]
+        print(json.dumps(rows, indent=2, ensure_ascii=False))
+        return
+    shown = [
+        (e.name, _state(e), megabytes(e.fp32_bytes), f"about {megabytes(e.memory_bytes)}",
+         e.description)
+        for e in catalog.MODELS
+    ]  # fmt: skip
+    _print_table(("name", "state", "size", "search takes", "description"), shown)
+
+
+def _state(entry: ModelEntry) -> str:
+    if is_here(entry):
+        return "ready"
+    return "missing" if entry.source == "shipped" else "needs download"
 
 
 def list_formats(as_json: AsJson = False) -> None:
@@ -72,13 +108,12 @@ def list_formats(as_json: AsJson = False) -> None:
     if as_json:
         print(json.dumps(found, indent=2, ensure_ascii=False))
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("name", "bits", f"on this {device.type}", "against FP32", "description"):
-        table.add_column(column, no_wrap=column != "description")
-    for row in found:
-        times = f"{row['gain']:.1f}x"
-        table.add_row(row["name"], str(row["bits"]), row["here"], times, row["description"])
-    on_stdout().print(table)
+    shown = [
+        (row["name"], str(row["bits"]), row["here"], f"{row['gain']:.1f}x", row["description"])
+        for row in found
+    ]
+    columns = ("name", "bits", f"on this {device.type}", "against FP32", "description")
+    _print_table(columns, shown)
 
 
 def show_task(
@@ -113,12 +148,17 @@ def print_entries(entries: Sequence[Entry], *, as_json: bool) -> None:
     if as_json:
         print(json.dumps([entry.as_dict() for entry in entries], indent=2, ensure_ascii=False))
         return
+    extra = [key for key in ("unit",) if hasattr(entries[0], key)]
+    rows = [(e.name, *(str(getattr(e, key)) for key in extra), e.description) for e in entries]
+    _print_table(("name", *extra, "description"), rows)
+
+
+def _print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    extra = [key for key in ("source", "unit", "bits") if hasattr(entries[0], key)]
-    for column in ("name", *extra, "description"):
-        table.add_column(column, no_wrap=column == "name")
-    for entry in entries:
-        table.add_row(entry.name, *(str(getattr(entry, key)) for key in extra), entry.description)
+    for column in columns:
+        table.add_column(column, no_wrap=column not in ("description", "models that can do it"))
+    for row in rows:
+        table.add_row(*row)
     on_stdout().print(table)
 
 

@@ -33,10 +33,10 @@ def with_knobs(command: Callable[..., None]) -> Callable[..., None]:
             default=None,
             annotation=Annotated[
                 _type_of(name),
-                typer.Option(_flag(name), metavar=_metavar(name), help=_help(field)),
+                typer.Option(_flag(name), metavar=_metavar(name), help=_help(name)),
             ],
         )
-        for name, field in knobs().items()
+        for name in knobs()
     ]
     own = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own]
     parameters = [*flags, *own]
@@ -93,14 +93,25 @@ def _kind(name: str) -> Any:
 
 def _flag(name: str) -> str:
     flag = f"--{name.replace('_', '-')}"
-    return flag if RunConfig.model_fields[name].annotation is not bool else f"{flag}/--signed"
+    if _kind(name) is not bool:
+        return flag
+    return f"{flag}/--{_extra(name).get('negation', f'no-{flag[2:]}')}"
 
 
-def _help(field: Any) -> str:
+def _extra(name: str) -> dict[str, Any]:
+    extra = RunConfig.model_fields[name].json_schema_extra
+    return extra if isinstance(extra, dict) else {}
+
+
+def _help(name: str) -> str:
+    field = RunConfig.model_fields[name]
     text = field.description or ""
-    choices = (field.json_schema_extra or {}).get("choices")
+    choices = str(_extra(name).get("choices", ""))
     if choices:
         text += f" One of: {', '.join(e.name for e in getattr(catalog, choices))}."
+    if _kind(name) is bool:
+        off = next(iter(_flag(name).split("/")[1:]))
+        text += f" {off} is the default."
     if field.default not in (None, False) and not field.is_required():
-        text += f" [default: {field.default}]"
+        text += f" {field.default} is the default."  # in brackets it would be markup
     return text

@@ -28,9 +28,25 @@ def print_summary(folder: RunFolder, summary: dict[str, Any]) -> None:
 
 
 def _status(summary: dict[str, Any]) -> str:
-    decided, total = summary.get("edges_decided", 0), summary.get("edges_total", 0)
-    stopped = f" ({decided:,} of {total:,} edges decided, the rest stays)"
-    return f"{summary['status']}{stopped if summary['status'] == 'stopped' else ''}"
+    if summary["status"] != "stopped":
+        return str(summary["status"])
+    decided, total = summary["edges_decided"], summary["edges_total"]
+    return (
+        f"stopped: {decided:,} of {total:,} edges decided, {_decided_kept(summary):,} of them "
+        "kept; the rest counts as kept"
+    )
+
+
+def _decided_kept(summary: dict[str, Any]) -> int:
+    """Return how many edges were kept by a decision, not for want of one."""
+    return summary["edges_kept"] - (summary["edges_total"] - summary["edges_decided"])
+
+
+def _model(summary: dict[str, Any]) -> str:
+    score = summary["task_score"]
+    if score is None:
+        return "no prompt names an answer, so whether it does the task is not known"
+    return f"right on {score:.1%} of the prompts"
 
 
 def _circuit(summary: dict[str, Any]) -> str:
@@ -74,6 +90,7 @@ def _noise(summary: dict[str, Any]) -> str:
 
 LINES = {
     "status": _status,
+    "model": _model,
     "circuit": _circuit,
     "damage": _damage,
     "search": _search,
@@ -110,6 +127,8 @@ def print_runs(rows: list[dict[str, Any]]) -> None:
         found = damage = ""
         if row.get("edges_kept") is not None and row.get("edges_total") is not None:
             found = f"{row['edges_kept']:,} of {row['edges_total']:,}"
+            if row["status"] == "stopped" and row.get("edges_decided") is not None:
+                found = f"{_decided_kept(row):,} of {row['edges_decided']:,} decided"
         if row.get("damage") is not None:
             damage = f"{row['damage']:.3g} {row.get('unit') or ''}"
         table.add_row(row["id"], row["status"], found, damage)

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
 
-from pahq.discovery.events import EdgeTested, Event, ReceiverStarted, RunResumed, RunStarted
+from pahq.discovery.events import EdgeTested, Event, RunResumed, RunStarted
 
 PLAIN_SECONDS = 5.0  # between two lines in a pipe
 Line = TypeVar("Line", bound="_Bar")
@@ -83,11 +83,10 @@ class SearchProgress(_Bar):
                 self.bar.start_task(self.task)
             case RunResumed():
                 self.before = self.decided = event.decided
-                self.began = time.monotonic()
+                self.began = self.last_line = time.monotonic()
                 self.bar.start_task(self.task)
-            case ReceiverStarted():
-                self.receiver = event.receiver
             case EdgeTested():
+                self.receiver = event.edge.partition("->")[2]
                 self.decided, self.kept = event.i + 1, self.kept + event.kept
                 self._show()
             case _:

@@ -55,8 +55,7 @@ def run(
 def resume(name: RunName, as_json: AsJson = False) -> None:
     """Go on with a run that was stopped or interrupted."""
     folder = store.find_run(name)
-    # A run whose result is damaged finishes again: its decisions are replayed.
-    if (folder.summary or {}).get("status") == "finished" and folder.circuit is not None:
+    if folder.finished:
         raise UsageError(
             f"The run {folder.id} is finished.",
             why="every edge was decided",
@@ -231,7 +230,8 @@ def _row(folder: store.RunFolder) -> dict[str, Any]:
         status = "failed"
     if _damaged(folder):
         status = "damaged"
-    kinds = {"edges_kept": int, "edges_total": int, "damage": (int, float), "unit": str}
+    counts = {"edges_kept": int, "edges_total": int, "edges_decided": int}
+    kinds = {**counts, "damage": (int, float), "unit": str}
     found = {
         key: summary[key] if isinstance(summary.get(key), kind) else None
         for key, kind in kinds.items()

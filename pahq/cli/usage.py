@@ -27,6 +27,25 @@ class Commands(TyperGroup):
         catalog.find(names, args[0], kind=f"command of `{ctx.command_path}`")
         return super().resolve_command(ctx, args)
 
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return the command of this name; its help shows switches without a type."""
+        command = super().get_command(ctx, cmd_name)
+        if command is not None and not isinstance(command, Commands):
+            _untyped(command.get_params(ctx))
+        return command
+
+    def get_params(self, ctx: Any) -> Any:
+        """Return the group's own parameters."""
+        return _untyped(super().get_params(ctx))
+
+
+def _untyped(parameters: Any) -> Any:
+    """Return the parameters; a switch no longer says ``<bool>``, which asks for a value."""
+    for parameter in parameters:
+        if getattr(parameter, "is_flag", False):
+            parameter.metavar = ""
+    return parameters
+
 
 def explained(error: Any) -> UsageError:
     """Return our message for an error of click's, whose kinds are told apart by name."""

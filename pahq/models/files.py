@@ -4,6 +4,7 @@ import difflib
 import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,17 @@ SIZES = (
 EPSILONS = ("eps", "layer_norm_epsilon", "layer_norm_eps")
 ACTIVATION_NAMES = ("act_fn", "activation_function", "hidden_act")
 
+LAYERS = ("n_layers", "n_layer", "num_hidden_layers", "num_layers")
+
 Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class StoredTensor:
+    """A tensor by its header: the file's name, and its shape."""
+
+    file: str
+    shape: Shape
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -118,14 +129,45 @@ def check_weights(path: Path) -> None:
                 why=f"{INDEX} says that a part of the weights is in it",
                 fix="copy or download it as well",
             )
-    for file in files:
+    read_headers(path)
+
+
+def read_headers(path: Path) -> dict[str, StoredTensor]:
+    """Return what the files of a directory hold, by name; no tensor is read.
+
+    Raises:
+        BadModel: naming the file that is damaged.
+    """
+    found = {}
+    for file in sorted(path.glob("*.safetensors")):
         try:
-            with safe_open(file, framework="numpy"):
-                pass
+            with safe_open(file, framework="numpy") as weights:
+                for name in weights.keys():  # noqa: SIM118 - it is no mapping
+                    shape = tuple(weights.get_slice(name).get_shape())
+                    found[name] = StoredTensor(file.name, shape)
         except (SafetensorError, OSError) as error:
             raise BadModel(
                 f"{file} is damaged.", why=str(error), fix="copy or download it again"
             ) from None
+    return found
+
+
+def check_layers(path: Path, config: Mapping[str, Any]) -> None:
+    """Refuse a config.json with more layers than the files hold tensors.
+
+    Raises:
+        BadModel: naming both numbers.
+    """
+    count = len(read_headers(path))
+    for name in LAYERS:
+        layers = config.get(name)
+        if isinstance(layers, int) and layers > count:
+            raise BadModel(
+                f"The weights in {path} do not fit its config.json.",
+                why=f"config.json says {name} = {layers:,}, and the files hold {count:,} tensors; "
+                "a layer has more than one",
+                fix="use the config.json that belongs to these weights",
+            )
 
 
 def _named_by_index(path: Path) -> list[Path]:
@@ -183,11 +225,8 @@ def _some(names: Collection[str]) -> str:
 
 
 def _file_of(path: Path, tensor: str) -> str:
-    for file in sorted(path.glob("*.safetensors")):
-        with safe_open(file, framework="numpy") as weights:
-            if tensor in set(weights.keys()):
-                return file.name
-    return "the file"
+    found = read_headers(path).get(tensor)
+    return found.file if found is not None else "the file"
 
 
 def hash_files(path: Path) -> str:

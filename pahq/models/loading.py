@@ -2,8 +2,6 @@
 
 import contextlib
 import hashlib
-import os
-import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,17 +10,16 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
-from pahq import catalog
-from pahq.errors import BadModel
-from pahq.models.files import (
-    check_activation,
-    check_weights,
-    hash_files,
-    misfit,
-    read_config,
-)
-from pahq.models.locate import find_directory
+from pahq.errors import BadModel, UnknownName
+from pahq.models.files import WHOLE, check_activation, check_weights, hash_files, read_config
+from pahq.models.locate import find_directory, hub_name, needs_download
 from pahq.models.pages import Pages
+from pahq.models.skeleton import (
+    check_hugging_face,
+    check_native,
+    load_hugging_face,
+    unknown_architecture,
+)
 from pahq.models.weights import ACTIVATIONS, ModelWeights, take_weights
 from pahq.tokenizer import Tokenizer
 
@@ -71,7 +68,7 @@ def load_model(name: str, *, device: torch.device) -> LoadedModel:
         return _from_hub(name, device)
     config = _checked(path)
     native = config.get("model_type") == NATIVE_TYPE
-    bridge = _boot_native(path, config) if native else _boot_transformers(path)
+    bridge = _boot_native(path, config) if native else _boot_transformers(path, config)
     return _from_files(name, path, bridge, device)
 
 
@@ -133,104 +130,55 @@ def _checked(path: Path) -> dict[str, Any]:
 
 
 def _boot_native(path: Path, config: dict[str, Any]) -> Any:
-    from transformer_lens.config import TransformerBridgeConfig
     from transformer_lens.model_bridge.sources import boot_native
 
-    fields = {key: value for key, value in config.items() if key != "model_type"}
-    try:
-        bridge = boot_native(TransformerBridgeConfig(**fields))
-    except Exception as error:  # its own checks raise errors of many kinds
-        raise BadModel(
-            f"{path / 'config.json'} does not describe a model.",
-            why=str(error) or type(error).__name__,
-            fix="write the fields of transformer_lens' TransformerBridgeConfig",
-        ) from None
-    file = path / "model.safetensors"
+    file = path / WHOLE
     if not file.is_file():
         raise BadModel(f"{path} holds no {file.name}.", why="its weights are read from there",
                        fix="give the weights this name")  # fmt: skip
-    weights, wanted = load_file(file), bridge.state_dict()
-    wrong = misfit(
-        path,
-        shapes=[
-            (key, tuple(value.shape), tuple(wanted[key].shape))
-            for key, value in weights.items()
-            if key in wanted and value.shape != wanted[key].shape
-        ],
-        missing=wanted.keys() - weights.keys(),
-        unexpected=weights.keys() - wanted.keys(),
-    )
-    if wrong is not None:
-        raise wrong
-    bridge.load_state_dict({key: value.float() for key, value in weights.items()})
+    bridge = boot_native(check_native(path, config))
+    bridge.load_state_dict({key: value.float() for key, value in load_file(file).items()})
     return bridge
 
 
-def _boot_transformers(path: Path) -> Any:
-    import transformers
+def _boot_transformers(path: Path, config: dict[str, Any]) -> Any:
     from transformer_lens.model_bridge.sources._bridge_builder import build_bridge_from_module
 
-    with _quiet(transformers):
-        try:
-            loaded: Any = transformers.AutoModelForCausalLM.from_pretrained(
-                str(path),
-                local_files_only=True,
-                use_safetensors=True,
-                trust_remote_code=False,
-                dtype=torch.float32,
-                attn_implementation="eager",
-                output_loading_info=True,
-                ignore_mismatched_sizes=True,  # refused below, by name
-            )
-        except Exception as error:  # its own checks raise errors of many kinds
-            raise BadModel(
-                f"transformers cannot load {path}.",
-                why=textwrap.shorten(str(error), 300) or type(error).__name__,
-                fix="check config.json's model_type and sizes",
-            ) from None
-    model, info = loaded
-    wrong = misfit(
-        path,
-        shapes=[(key, tuple(a), tuple(b)) for key, a, b in info.get("mismatched_keys", ())],
-        missing=info.get("missing_keys", ()),
-        unexpected=info.get("unexpected_keys", ()),
-    )
-    if wrong is not None:
-        raise wrong
-    architecture = model.config.architectures or [type(model).__name__]
+    check_hugging_face(path, config)
+    model, _ = load_hugging_face(path)
+    architecture = type(model).__name__
     try:
         return build_bridge_from_module(
-            model.eval(), architecture[0], hf_config=model.config, tokenizer=None
+            model.eval(), architecture, hf_config=model.config, tokenizer=None
         )
     except ValueError as error:
-        raise BadModel(
-            f"transformer_lens does not know the architecture {architecture[0]} of {path}.",
-            why=str(error).splitlines()[0],
-            fix="use a model of GPT-2's kind or an attention-only one",
-        ) from None
+        raise unknown_architecture(path, architecture, error) from None
 
 
 def _from_hub(name: str, device: torch.device) -> LoadedModel:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import (
+        HfHubHTTPError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+    )
 
-    entry = catalog.model_or_none(name)
-    source = entry.hub if entry is not None and entry.hub else name
     wanted = ["config.json", "*.safetensors", "*.index.json", "tokenizer*", "vocab*", "merges*"]
     try:
-        folder = snapshot_download(source, allow_patterns=wanted)
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
-        size = f" ({entry.fp32_bytes / 1e6:,.0f} MB)" if entry else ""
-        raise BadModel(
-            f"The model '{name}' must be downloaded first{size}, and the hub cannot be reached.",
-            why=str(error).splitlines()[0] if str(error) else type(error).__name__,
-            fix="go online once, or give the directory of a copy, or use a shipped model: "
-            + ", ".join(e.name for e in catalog.MODELS if e.source == "shipped"),
+        folder = snapshot_download(hub_name(name), allow_patterns=wanted)
+    except RepositoryNotFoundError:
+        raise UnknownName(
+            f"The Hugging Face hub has no model '{hub_name(name)}' that anyone may read.",
+            why="it answered that there is no such repository",
+            fix="check the name on huggingface.co, or give a directory",
         ) from None
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
+        said = str(error).splitlines()[0] if str(error) else type(error).__name__
+        alone = isinstance(error, LocalEntryNotFoundError | ConnectionError)
+        state = "this computer is offline" if alone else "the hub did not give it"
+        raise needs_download(name, because=f"{state}: {said}") from None
     path = Path(folder)
-    _checked(path)
-    bridge = _boot_transformers(path)
-    return _from_files(name, path, bridge, device)
+    return _from_files(name, path, _boot_transformers(path, _checked(path)), device)
 
 
 def _from_files(name: str, path: Path, bridge: Any, device: torch.device) -> LoadedModel:
@@ -240,22 +188,3 @@ def _from_files(name: str, path: Path, bridge: Any, device: torch.device) -> Loa
     loaded = replace(loaded, pages=Pages.find(path), device=device)
     loaded.pages.release([loaded.weights.embedding, loaded.weights.unembedding])
     return loaded
-
-
-class _quiet:
-    """Silence transformers' progress bars and notices while loading; they are not ours to show."""
-
-    def __init__(self, transformers: Any):
-        self.logging = transformers.utils.logging
-
-    def __enter__(self) -> None:
-        self.verbosity = self.logging.get_verbosity()
-        self.bar = self.logging.is_progress_bar_enabled()
-        self.logging.set_verbosity_error()
-        self.logging.disable_progress_bar()
-        os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-
-    def __exit__(self, *_: object) -> None:
-        self.logging.set_verbosity(self.verbosity)
-        if self.bar:
-            self.logging.enable_progress_bar()

@@ -4,6 +4,7 @@ Axes: ``d_model`` residual stream, ``head``, ``d_head``, ``d_mlp``, ``vocab``, `
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -124,7 +125,7 @@ def take_weights(bridge: Any) -> ModelWeights:
         BadModel: for a model family that the reference engine has no components for.
     """
     cfg = bridge.cfg
-    _refuse_unknown(cfg)
+    check_family(cfg)
     attn_only = bool(cfg.attn_only)
     blocks = []
     for layer, block in enumerate(bridge.blocks):
@@ -155,7 +156,16 @@ def take_weights(bridge: Any) -> ModelWeights:
     )
 
 
-def _refuse_unknown(cfg: Any) -> None:
+def check_family(cfg: Any, *, source: Path | None = None) -> None:
+    """Refuse a TransformerBridge's settings if pahq has no components for such a model.
+
+    Args:
+        cfg: the settings.
+        source: the file that they are from, if they are from one.
+
+    Raises:
+        BadModel: with every reason.
+    """
     reasons = [
         reason
         for found, reason in (
@@ -175,8 +185,11 @@ def _refuse_unknown(cfg: Any) -> None:
     ]
     if reasons:
         name = getattr(cfg, "architecture", None) or "this architecture"
+        told = f"The model '{cfg.model_name}' ({name})"
+        if source is not None:
+            told = f"What {source} describes ({name})"
         raise BadModel(
-            f"The model '{cfg.model_name}' ({name}) is of a family pahq cannot compute yet.",
+            f"{told} is of a family pahq cannot compute yet.",
             why="; ".join(reasons),
             fix="use a model of GPT-2's kind (LayerNorm, learned positions, plain MLP) "
             "or an attention-only one",

@@ -14,9 +14,25 @@ FORMAT_VERSION = 1
 MOST_EXAMPLES = 100_000
 
 
-def knob(default: Any = ..., *, help: str, choices: str | None = None, **limits: Any) -> Any:
-    """Return a field that the user sets; ``choices`` names the catalog's list of its values."""
-    extra: dict[str, Any] = {"knob": True} | ({"choices": choices} if choices else {})
+def knob(
+    default: Any = ...,
+    *,
+    help: str,
+    choices: str | None = None,
+    negation: str | None = None,
+    **limits: Any,
+) -> Any:
+    """Return a field that the user sets.
+
+    Args:
+        default: its value unless the user says otherwise.
+        help: one sentence for lists and forms.
+        choices: the catalog's list of its values.
+        negation: the flag that switches it off again; a name of its own says what is then done.
+        limits: what pydantic checks.
+    """
+    given = {"choices": choices, "negation": negation}
+    extra: dict[str, Any] = {"knob": True, **{k: v for k, v in given.items() if v is not None}}
     return Field(default, description=help, json_schema_extra=extra, **limits)
 
 
@@ -39,14 +55,18 @@ class RunConfig(BaseModel):
     ablation: str = knob("corrupt", help="What a cut edge carries.", choices="ABLATIONS")
     order: str = knob("nearest", help="In which order a receiver's senders are tried.",
                       choices="ORDERS")  # fmt: skip
-    absolute: bool = knob(False, help="Compare the size of the effect, not its sign.")
+    absolute: bool = knob(
+        False, help="Compare the size of the effect, not its sign.", negation="signed"
+    )
     examples: int | None = knob(
         None, help="Number of prompt pairs; 50 of a named task, all rows of a file by default.",
         ge=1, le=MOST_EXAMPLES,
     )  # fmt: skip
     seed: int = knob(0, help="Which prompt pairs are drawn.", ge=0, lt=1_000_000)
     device: str = knob("auto", help="Where to compute.", choices="DEVICES")
-    native_only: bool = knob(False, help="Refuse formats that the device can only emulate.")
+    native_only: bool = knob(
+        False, help="Refuse formats that the device can only emulate.", negation="emulate"
+    )
     engine: str = knob("fast", help="How damage is computed.", choices="ENGINES")
     batch_size: int | None = knob(None, help="Cut sets evaluated at once.",
                                   ge=1)  # fmt: skip

@@ -24,7 +24,7 @@ from pahq.discovery.screen import ScreeningEvaluator
 from pahq.engine.fast import FastEvaluator
 from pahq.errors import PahqError, SearchFailed, UsageError
 from pahq.models.loading import LoadedModel, load_model
-from pahq.models.locate import find_directory, version
+from pahq.models.locate import check_here, find_directory, version
 from pahq.precision.policy import RECIPES, Policy
 from pahq.precision.quantize import kernels
 from pahq.runs.config import RunConfig
@@ -94,8 +94,10 @@ class Session:
         """Return what can be said before a search: can the model do the task, what will it cost.
 
         Raises:
-            PahqError: if the run could not start.
+            PahqError: if the run could not start, or would have to download the model.
         """
+        if model is None:
+            check_here(config.model)
         prepared = self.prepare(config, model)
         before = prepared.baseline
         evaluator = prepared.measurer(prepared.policy)

@@ -22,7 +22,7 @@ from pahq.errors import UsageError
 from pahq.graph.build import Graph
 from pahq.metrics import Metric, check_answers, find_metric, kl
 from pahq.models.loading import LoadedModel
-from pahq.models.locate import find_directory
+from pahq.models.locate import check_here, find_directory, is_offline
 from pahq.models.pages import Pages
 from pahq.models.placement import placed
 from pahq.models.weights import ModelWeights
@@ -243,6 +243,8 @@ def check_exists(config: RunConfig) -> None:
     Raises:
         UsageError: naming the nearest names, or the file.
     """
+    if is_offline():
+        check_here(config.model)
     find_directory(config.model)
     if config.policy_recipe is None:
         find_policy(config.policy)

@@ -52,6 +52,11 @@ class RunFolder:
         return _read_json(self.path / "summary.json")
 
     @property
+    def finished(self) -> bool:
+        """Whether nothing is left to do. One whose result is damaged can finish again."""
+        return (self.summary or {}).get("status") == "finished" and self.circuit is not None
+
+    @property
     def circuit(self) -> dict[str, Any] | None:
         """circuit.json, once there is one."""
         return _read_json(self.path / "circuit.json")
@@ -180,18 +185,32 @@ def create(config: RunConfig, *, out: Path | None = None) -> RunFolder:
 
 
 def check_free(out: Path | None) -> None:
-    """Refuse a folder that already holds a run, or a file.
+    """Refuse a file, and a folder that already holds a run or anything else.
 
     Raises:
-        BadRunFolder: with the hint to resume it, or to choose another.
+        BadRunFolder: with the hint to show or to resume the run, or to choose another folder.
     """
-    if out is not None and out.exists() and not out.is_dir():
+    if out is None or not out.exists():
+        return
+    if not out.is_dir():
         raise BadRunFolder(f"{out} is a file.", why="a run is a folder", fix="give another --out")
-    if out is not None and ((out / "config.json").exists() or (out / "events.jsonl").exists()):
+    if (out / "config.json").exists() or (out / "events.jsonl").exists():
+        done = RunFolder(out).finished
+        then = (
+            f"look at it with `pahq show {out}`" if done else f"finish it with `pahq resume {out}`"
+        )
         raise BadRunFolder(
-            f"{out} already holds a run.",
+            f"{out} already holds a {'finished ' if done else ''}run.",
             why="a run is never overwritten",
-            fix=f"finish it with `pahq resume {out}`, or give another --out",
+            fix=f"{then}, or give another --out",
+        )
+    others = sorted(file.name for file in out.iterdir() if not file.name.startswith("."))
+    if others:
+        more = f" and {len(others) - 3} more" if len(others) > 3 else ""
+        raise BadRunFolder(
+            f"{out} is not empty.",
+            why=f"a run's files would lie among its own: {', '.join(others[:3])}{more}",
+            fix="give another --out: a new folder, or an empty one",
         )
 
 

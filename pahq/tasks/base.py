@@ -79,7 +79,7 @@ def needs_words(task: str, *, what: str, found: int, needed: int) -> UsageError:
     """Return the error for a tokenizer that lacks a task's words."""
     return UsageError(
         f"The task '{task}' cannot be written in this model's vocabulary.",
-        why=f"it needs at least {needed} {what} of one token each; the tokenizer has {found}",
+        why=f"of {what} that are one token it needs at least {needed}; the tokenizer has {found}",
         fix="choose another model or another task; `pahq tasks` says which models fit",
     )
 
@@ -151,7 +151,7 @@ def _encode_row(row: _Row, pair: PromptPair) -> EncodedPair:
     clean, corrupt = _ids(row, "clean", pair.clean), _ids(row, "corrupt", pair.corrupt)
     if len(clean) != len(corrupt):
         raise row.bad(
-            f"the clean prompt has {len(clean)} tokens, the corrupt one {len(corrupt)}.",
+            f"the clean prompt has {_counted(len(clean))}, the corrupt one {len(corrupt)}.",
             why="values are patched position by position\n       "
             f"{_side_by_side(row, clean, corrupt)}",
             fix="choose a twin with the same number of tokens",
@@ -160,11 +160,15 @@ def _encode_row(row: _Row, pair: PromptPair) -> EncodedPair:
         raise row.bad("the prompts are empty.", why="there is nothing to run", fix="add text")
     if len(clean) > row.context:
         raise row.bad(
-            f"the prompt has {len(clean)} tokens.",
+            f"the prompt has {_counted(len(clean))}.",
             why=f"the model reads at most {row.context}",
             fix="shorten the prompt or choose a model with a longer context",
         )
     return EncodedPair(clean, corrupt, _targets(row, pair, clean))
+
+
+def _counted(count: int) -> str:
+    return f"{count} token" if count == 1 else f"{count} tokens"
 
 
 def _check_differs(row: _Row, pair: EncodedPair) -> None:
@@ -271,7 +275,7 @@ def _place(row: _Row, position: int, length: int) -> int:
     if not 0 <= place < length:
         raise row.bad(
             f"position {position} lies outside the prompt.",
-            why=f"the prompt has {length} tokens",
+            why=f"the prompt has {_counted(length)}",
             fix=f"use a number from {-length} to {length - 1}",
         )
     return place

@@ -53,6 +53,12 @@ def load_file(path: Path) -> TaskFile:
         BadTaskFile: naming the file, and the row or the line and column.
     """
     source = _Source(path.name)
+    if path.is_dir():
+        source.bad(
+            "is a folder.",
+            why="a task is a name or one file",
+            fix="give the .json or .csv file that holds the prompts",
+        )
     ending = path.suffix.lower()
     if ending not in (".json", ".csv"):
         source.bad(
@@ -61,7 +67,7 @@ def load_file(path: Path) -> TaskFile:
             fix="name it .json (AutoCircuit's format) or .csv (EAP-IG's)",
         )
     content = _read(path, source)
-    text = _decode(content, source)
+    text = _decode(content, source, JSON_SHAPE if ending == ".json" else CSV_SHAPE)
     pairs, prepend_bos = (
         _from_json(text, source) if ending == ".json" else (_from_csv(text, source), False)
     )
@@ -94,7 +100,7 @@ def _read(path: Path, source: _Source) -> bytes:
         )
 
 
-def _decode(content: bytes, source: _Source) -> str:
+def _decode(content: bytes, source: _Source, shape: str) -> str:
     try:
         text = content.decode("utf-8-sig")  # spreadsheets put a byte order mark first
     except UnicodeDecodeError as error:
@@ -104,7 +110,7 @@ def _decode(content: bytes, source: _Source) -> str:
             fix="save the file again with the encoding UTF-8",
         )
     if not text.strip():
-        source.bad("is empty.", why="there are no prompts in it", fix=f"write {JSON_SHAPE}")
+        source.bad("is empty.", why="there are no prompts in it", fix=f"write {shape}")
     return text
 
 
@@ -216,7 +222,14 @@ def _parsed(cell: str | None) -> Any:
 
 
 def _need(row: Mapping[str, Any], names: tuple[str, ...], source: _Source) -> None:
-    missing = [name for name in names if row.get(name) in (None, "")]
+    missing = [name for name in names if row.get(name) is None]
+    empty = [name for name in names if row.get(name) == ""]
+    if empty:
+        source.bad(
+            f"{' and '.join(empty)} {'is' if len(empty) == 1 else 'are'} empty.",
+            why="there is nothing to run or to compare with",
+            fix="fill it in, or remove the row",
+        )
     if missing:
         source.bad(
             f"has no {' and no '.join(missing)}.",

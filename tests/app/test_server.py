@@ -1,6 +1,12 @@
 """How the app is served: to this computer only, with nothing fetched from elsewhere."""
 
+import contextlib
+import os
+import signal
 import socket
+import subprocess
+import sys
+import time
 import tomllib
 import urllib.error
 import urllib.request
@@ -10,7 +16,7 @@ import plotly
 import pytest
 
 from pahq.paths import part
-from tests.app.conftest import ROOT
+from tests.app.conftest import ROOT, free_port
 
 SETTINGS = tomllib.loads((ROOT / "app/.streamlit/config.toml").read_text())
 
@@ -49,6 +55,29 @@ def test_settings_are_found_from_another_working_directory(server):
             continue
         with socket.socket() as probe:
             assert probe.connect_ex((address, port)) != 0, address
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_command_ends_with_its_server(tmp_path, number):
+    port = free_port()
+    options = ["--server.port", str(port), "--server.headless", "true"]
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pahq", "app", *options], cwd=tmp_path, stdout=log, stderr=log,
+            stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+    for _ in range(600):
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            break
+        time.sleep(0.1)
+    else:
+        process.kill()
+        pytest.fail((tmp_path / "log").read_text())
+    process.send_signal(number)
+    process.wait(timeout=30)
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", port)) != 0
 
 
 @pytest.mark.browser

@@ -54,3 +54,23 @@ def test_native_only_refuses_what_is_emulated_here(refused):
     message = refused(*run, "--policy", "rtn-fp8", "--native-only")
     assert "does not multiply in fp8-e4m3" in message
     assert "pahq formats" in message
+
+
+def test_models_say_whether_they_are_here_their_size_and_what_a_search_takes(pahq):
+    rows = {row["name"]: row for row in json.loads(pahq("models", "--json").stdout)}
+    assert rows["tiny-gpt"]["state"] == "ready"
+    medium = rows["gpt2-medium"]
+    assert medium["state"] == "needs download"
+    assert medium["size_bytes"] == 4 * 354_823_168
+    assert medium["memory_bytes"] == 3 * medium["size_bytes"]
+    [line] = [x for x in pahq("models").stdout.splitlines() if x.startswith("gpt2-medium")]
+    assert all(words in line for words in ("needs download", "1.4 GB", "about 4.3 GB"))
+
+
+def test_tasks_say_which_models_fit(pahq):
+    """As the message for a model that lacks a task's words promises."""
+    rows = {row["name"]: row["models"] for row in json.loads(pahq("tasks", "--json").stdout)}
+    assert {"tiny-gpt", "attn-2l", "hand-induction"} <= set(rows["induction"])
+    assert "attn-2l" not in rows["ioi"]
+    [line] = [x for x in pahq("tasks").stdout.splitlines() if x.startswith("docstring")]
+    assert "tiny-gpt, gpt2, " in line

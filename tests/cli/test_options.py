@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from pahq.cli.options import config_from
+from pahq.cli.options import _flag, config_from
 from pahq.errors import UsageError
-from pahq.runs.config import make_config
+from pahq.runs.config import knobs, make_config
 
 
 @pytest.fixture
@@ -77,3 +77,31 @@ def test_the_recipe_of_a_policy_file_is_kept_unless_another_policy_is_named(file
     path = file(policy="mine.json", policy_recipe=RECIPE)
     assert config_from({"threshold": "0.5", "model": "attn-2l"}, path).policy_recipe == RECIPE
     assert config_from({"policy": "pahq-int8"}, path).policy_recipe is None
+
+
+def test_every_switch_has_a_negation_of_its_own(pahq, file, tmp_path):
+    """--signed once switched off whatever stood last, or both."""
+    switches = [name for name, field in knobs().items() if field.annotation is bool]
+    flags = [_flag(name).split("/")[1] for name in switches]
+    assert dict(zip(switches, flags, strict=True))["absolute"] == "--signed"
+    assert len(set(flags)) == len(flags) > 1
+    path = str(file(task="induction", model="hand-induction", absolute=True, native_only=True))
+    out = tmp_path / "run"
+    done = pahq("run", "--config", path, "--signed", "--examples", "4", "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    found = json.loads((out / "config.json").read_text())
+    assert (found["absolute"], found["native_only"]) == (False, True)
+
+
+@pytest.mark.parametrize("command", [["run"], ["models"], ["compare"], ["tasks"], ["bench"], []])
+def test_switches_read_as_switches_in_help(pahq, command):
+    shown = pahq(*command, "--help").stdout
+    assert "--help" in shown
+    assert "bool" not in shown.lower()
+
+
+def test_help_says_what_a_switch_does_when_it_is_off(pahq, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    shown = pahq("run", "--help").stdout
+    assert "--emulate is the default." in shown
+    assert "fast is the default." in shown

@@ -25,6 +25,7 @@ def rewrite(path, **changes):
     ("changes", "lacking"),
     [
         ({"unit": "gone"}, "damage, noise"),
+        ({"task_score": "gone"}, "model"),
         ({"edges_kept": "many"}, "circuit"),
         ({"nodes_kept": "gone", "near_threshold": None}, "circuit, noise"),
         ({"peak_bytes": None, "wall_s": "gone"}, "search, memory"),
@@ -53,6 +54,22 @@ def test_a_damaged_summary_is_refused_and_resume_writes_it_anew(pahq, refused, r
     assert pahq("resume", run.name).returncode == 0
     anew = json.loads((run / "summary.json").read_text())
     assert (anew["damage"], anew["edges_kept"]) == (whole["damage"], whole["edges_kept"])
+
+
+def test_the_models_accuracy_on_the_task_is_told(pahq, run):
+    """hand-induction does its task; a score that is not known is not made up."""
+    assert "right on 100.0% of the prompts" in pahq("show", run.name).stdout
+    rewrite(run, task_score=None)
+    assert "no prompt names an answer" in pahq("show", run.name).stdout
+
+
+def test_a_stopped_run_tells_what_was_decided_and_what_merely_stays(pahq, run):
+    rewrite(run, status="stopped", edges_total=81, edges_decided=20, edges_kept=64)
+    assert (
+        "stopped: 20 of 81 edges decided, 3 of them kept; the rest counts as kept"
+        in pahq("show", run.name).stdout
+    )
+    assert "3 of 20 decided" in pahq("list").stdout
 
 
 def test_only_as_many_edges_are_listed_as_asked_for(pahq, run):

@@ -5,6 +5,7 @@ import signal
 import pytest
 
 from pahq.cli.progress import SearchProgress
+from pahq.discovery.events import EdgeTested, RunResumed
 from pahq.runs.pipeline import Session
 
 RUN = ["run", "--model", "hand-induction", "--task", "induction", "--threshold", "0.01"]
@@ -56,3 +57,21 @@ def test_a_home_that_may_not_be_read_is_refused_by_its_name(refused, monkeypatch
 
     monkeypatch.setattr("pahq.runs.store.list_runs", locked)
     assert "/locked/runs cannot be used.\n  why: Permission denied" in refused("list")
+
+
+def test_the_first_line_after_a_resume_says_where_it_is_and_at_its_own_pace(monkeypatch, capsys):
+    """It used to come at the first decision, before there was a pace, at no receiver."""
+    now = [100.0]
+    monkeypatch.setattr("pahq.cli.progress.time.monotonic", lambda: now[0])
+    progress = SearchProgress()
+    progress.resumed(total=1000, kept=7)
+    now[0] += 60  # loading
+    progress.event(RunResumed(200), 0.0)
+    now[0] += 0.01
+    progress.event(EdgeTested(200, "m0->a1.h0<q>", 0.5, True, 0.0), 0.0)
+    assert capsys.readouterr().err == ""
+    now[0] += 9.99
+    progress.event(EdgeTested(299, "m0->a1.h1<q>", 0.5, True, 0.0), 0.0)
+    assert capsys.readouterr().err == (
+        "300 of 1,000 edges decided, 9 kept, at a1.h1<q>, 10 edges/s, at most 70 s left\n"
+    )

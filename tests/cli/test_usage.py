@@ -2,6 +2,8 @@
 
 import pytest
 
+import pahq as library
+
 GOOD = ["run", "--model", "tiny-gpt", "--task", "ioi", "--threshold", "0.01"]
 
 
@@ -33,6 +35,11 @@ GOOD = ["run", "--model", "tiny-gpt", "--task", "ioi", "--threshold", "0.01"]
 def test_wrong_usage_says_what_why_and_how_to_fix_it(refused, arguments, words):
     message = refused(*arguments)
     assert all(word in message for word in words), message
+
+
+def test_the_version_is_told(pahq):
+    done = pahq("--version")
+    assert (done.returncode, done.stdout) == (0, f"pahq {library.__version__}\n")
 
 
 def test_the_bare_command_shows_its_help(pahq):

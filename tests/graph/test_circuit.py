@@ -29,15 +29,56 @@ def test_it_reads_back_as_it_was_written(tmp_path):
     assert found.undecided == {"input->m0"}
 
 
-def test_the_file_keeps_what_eap_ig_needs():
-    # Graph.from_json builds a graph from cfg, then sets in_graph of every node but logits and
-    # score and in_graph of every edge: each name must be one that it knows.
-    data = circuit().to_json()
-    assert set(data["cfg"]) == {"n_layers", "n_heads", "d_model", "parallel_attn_mlp"}
-    assert set(data["nodes"]) == {"input", "a0.h0", "a0.h1", "m0", "logits"}
+def names_of_eap_ig(n_layers, n_heads, *, parallel):
+    """Return the names of nodes and edges that EAP-IG's graph of a model knows."""
+    before, nodes, edges = ["input"], ["input"], set()
+    for layer in range(n_layers):
+        heads, mlp = [f"a{layer}.h{h}" for h in range(n_heads)], f"m{layer}"
+        read_by_mlp = before if parallel else before + heads
+        edges |= {f"{a}->{b}<{letter}>" for a in before for b in heads for letter in "qkv"}
+        edges |= {f"{a}->{mlp}" for a in read_by_mlp}
+        before = [*before, *heads, mlp]
+        nodes += [*heads, mlp]
+    return {*nodes, "logits"}, edges | {f"{a}->logits" for a in before}
+
+
+@pytest.mark.parametrize("mlp", [True, False], ids=["mlp", "attention only"])
+@pytest.mark.parametrize("parallel", [False, True], ids=["sequential", "parallel"])
+@pytest.mark.parametrize(("n_layers", "n_heads"), [(1, 1), (1, 2), (3, 2)])
+def test_the_file_holds_what_eap_ig_reads(tmp_path, n_layers, n_heads, parallel, mlp):
+    """What ``Graph.from_json`` of EAP-IG needs, from its format alone: it is on no package index.
+
+    Source: github.com/hannamw/EAP-IG, src/eap/graph.py at 4fad6c6. It makes the graph that belongs
+    to ``cfg`` (n_layers, n_heads, d_model, parallel_attn_mlp, each by its key), then looks every
+    node but logits and every edge up by name, where one that it does not know is a KeyError, and
+    puts ``in_graph`` into bool tensors and ``score`` into a float32 one. ``score``, ``neurons`` and
+    ``neurons_scores`` of a node change how it reads the rest, so there must be none. What is not
+    named stays out of the graph: an attention-only model leaves out its m nodes and their edges.
+    """
+    shape = GraphShape(n_layers, n_heads, 4, mlp=mlp, parallel=parallel)
+    order = [edge.name for edge in Graph(shape).edges()]
+    made = Circuit(shape, dict.fromkeys(order, 0.25), frozenset(order[::2]), frozenset(order[-2:]))
+    path = tmp_path / "circuit.json"
+    path.write_text(json.dumps(made.to_json()))
+    data = json.loads(path.read_text())
+
+    cfg = {"n_layers": n_layers, "n_heads": n_heads, "d_model": 4, "parallel_attn_mlp": parallel}
+    assert data["cfg"] == cfg
+    assert {key: type(value) for key, value in data["cfg"].items()} == {
+        "n_layers": int, "n_heads": int, "d_model": int, "parallel_attn_mlp": bool,
+    }  # fmt: skip
+    nodes, edges = names_of_eap_ig(n_layers, n_heads, parallel=parallel)
+    if not mlp:
+        nodes = {name for name in nodes if name[0] != "m"}
+        edges = {name for name in edges if not name.startswith("m") and "->m" not in name}
+    assert set(data["nodes"]) == nodes
+    assert set(data["edges"]) == edges
     assert all(set(node) == {"in_graph"} for node in data["nodes"].values())
-    assert set(data["edges"]) == {edge.name for edge in Graph(SHAPE).edges()}
-    assert all({"score", "in_graph"} <= set(edge) for edge in data["edges"].values())
+    for record in [*data["nodes"].values(), *data["edges"].values()]:
+        assert type(record["in_graph"]) is bool
+    for name, record in data["edges"].items():
+        assert type(record["score"]) is float
+        assert record["in_graph"] == (name in made.kept)
 
 
 def test_unknown_fields_are_ignored():

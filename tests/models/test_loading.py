@@ -2,15 +2,18 @@
 
 import json
 import re
+from types import SimpleNamespace
 
 import pytest
 import torch
+from huggingface_hub.errors import RepositoryNotFoundError
 from safetensors.torch import load_file, save_file
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
 from pahq.errors import BadModel, UnknownName
 from pahq.models.loading import NATIVE_TYPE, load_model
 from pahq.models.locate import find_directory
+from pahq.runs.memory import PeakMemory
 from tests.random_models import Recipe, random_bridge
 
 CPU = torch.device("cpu")
@@ -201,13 +204,72 @@ def test_a_family_we_cannot_compute_is_refused_with_the_reasons(tmp_path):
         load_model(str(tmp_path), device=CPU)
 
 
+def test_layers_that_the_files_cannot_hold_are_refused_before_they_are_made(gpt2, attention_only):
+    for path, name in ((gpt2, "n_layer"), (attention_only[0], "n_layers")):
+        rewrite(path, **{name: 10**9})
+        with pytest.raises(BadModel, match=rf"says {name} = 1,000,000,000, .* 2\d tensors"):
+            load_model(str(path), device=CPU)
+
+
+LLAMA = {"model_type": "llama", "hidden_size": 1600, "num_hidden_layers": 12}
+HUGE = {"n_embd": 1600, "n_layer": 24}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (LLAMA, r"config\.json describes \(LlamaForCausalLM\)(?s:.*)positions(?s:.*)gated"),
+        (
+            HUGE,
+            r"model\.safetensors holds transformer\.h\.0\.attn\.c_attn\.bias .*\[24\], .*\[4800\]",
+        ),
+    ],
+    ids=["family", "size"],
+)
+def test_what_is_not_in_the_files_is_never_allocated(gpt2, change, said):
+    """Either would take more than a gigabyte; its description takes a few megabytes."""
+    load_model(str(gpt2), device=CPU)  # the libraries count for nothing
+    rewrite(gpt2, **change)
+    memory = PeakMemory()
+    before = memory.peak
+    with pytest.raises(BadModel, match=said):
+        load_model(str(gpt2), device=CPU)
+    assert memory.peak - before < 2e8
+
+
+def test_an_attention_only_model_that_is_not_in_the_files_is_never_allocated(attention_only):
+    path = attention_only[0]
+    load_model(str(path), device=CPU)
+    rewrite(path, d_vocab=100_000, d_model=1600)
+    memory = PeakMemory()
+    before = memory.peak
+    with pytest.raises(BadModel, match=r"model\.safetensors holds .* in the shape"):
+        load_model(str(path), device=CPU)
+    assert memory.peak - before < 2e8
+
+
+def test_the_architecture_is_that_of_the_model_type_whatever_config_json_calls_it(gpt2):
+    rewrite(gpt2, architectures=["LlamaForCausalLM"])
+    assert load_model(str(gpt2), device=CPU).weights.shape.n_layers == 2
+
+
 def test_a_name_that_is_nothing_lists_the_nearest():
     with pytest.raises(UnknownName, match=r"(?s)'tiny-gtp'.*did you mean tiny-gpt"):
         find_directory("tiny-gtp")
 
 
 def test_a_hub_model_offline_says_that_it_needs_a_download():
-    with pytest.raises(
-        BadModel, match=r"(?s)'distilgpt2' must be downloaded first \(328 MB\).*shipped"
-    ):
+    with pytest.raises(BadModel, match=r"'distilgpt2' is not on .* first \(328 MB\)") as error:
         load_model("distilgpt2", device=CPU)
+    assert error.value.why.startswith("this computer is offline: ")
+    assert "shipped model: tiny-gpt" in error.value.fix
+
+
+def test_a_name_that_the_hub_does_not_have_is_told_from_being_offline(monkeypatch):
+    def answer(*_, **__):
+        response = SimpleNamespace(status_code=404, headers={}, request=None, text="")
+        raise RepositoryNotFoundError("404", response=response)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", answer)
+    with pytest.raises(UnknownName, match="hub has no model 'nobody/nothing'"):
+        load_model("nobody/nothing", device=CPU)

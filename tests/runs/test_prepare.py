@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from pahq.errors import NothingToExplain, UsageError
+from pahq.errors import BadModel, NothingToExplain, UsageError
 from pahq.runs.config import make_config
 from pahq.runs.pipeline import Session
 
@@ -90,3 +90,19 @@ def test_on_a_gpu_weights_in_low_formats_wait_in_the_hosts_memory(prepared, chan
     there = replace(here, model=replace(here.model, device=torch.device("cuda")))
     kinds = {"heads": [c for c in there.graph.components if c.startswith("a")]}
     assert there.on_host == {name for kind in waits.split() for name in kinds.get(kind, [kind])}
+
+
+@pytest.mark.parametrize("offline", [True, False])
+def test_a_check_never_downloads_a_model(session, monkeypatch, offline):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", offline)
+    monkeypatch.setattr("pahq.runs.pipeline.load_model", None)  # nothing may come so far
+    config = make_config(model="gpt2", task="ioi", threshold=0.01)
+    with pytest.raises(BadModel, match="'gpt2' is not on this computer"):
+        session.check(config)
+
+
+def test_a_run_that_may_not_go_online_is_refused_before_anything_is_loaded(session, monkeypatch):
+    monkeypatch.setattr("pahq.runs.pipeline.load_model", None)
+    config = make_config(model="gpt2", task="ioi", threshold=0.01)
+    with pytest.raises(BadModel, match=r"(?s)'gpt2' is not on this computer.*HF_HUB_OFFLINE"):
+        session.prepare(config)

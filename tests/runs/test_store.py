@@ -24,6 +24,31 @@ def test_a_run_never_overwrites_another(tmp_path):
         store.create(CONFIG, out=tmp_path / "run")
 
 
+def test_a_finished_run_is_to_be_shown_not_resumed(tmp_path):
+    folder = store.create(CONFIG, out=tmp_path / "run")
+    folder.write_json("summary.json", {"status": "finished"})
+    with pytest.raises(BadRunFolder, match="already holds a run") as error:
+        store.check_free(folder.path)
+    assert "pahq resume" in error.value.fix  # its circuit is missing: it can finish again
+    folder.write_json("circuit.json", {"edges": {}})
+    with pytest.raises(BadRunFolder, match="already holds a finished run") as error:
+        store.check_free(folder.path)
+    assert error.value.fix.startswith(f"look at it with `pahq show {folder.path}`")
+    assert "resume" not in error.value.fix
+
+
+def test_a_run_never_lies_among_other_files(tmp_path):
+    out = tmp_path / "thesis"
+    out.mkdir()
+    (out / ".hidden").write_text("")
+    store.check_free(out)
+    for name in ("a.tex", "b.tex", "c.tex", "d.tex"):
+        (out / name).write_text("")
+    with pytest.raises(BadRunFolder, match=r"thesis is not empty(?s:.)*a\.tex, b.*and 1 more"):
+        store.create(CONFIG, out=out)
+    assert not (out / "config.json").exists()
+
+
 def test_two_runs_with_equal_settings_have_ids_of_their_own(home):
     first, second = store.create(CONFIG), store.create(CONFIG)
     assert first.id != second.id

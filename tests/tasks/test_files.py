@@ -98,7 +98,9 @@ def test_a_spreadsheets_byte_order_mark_is_no_part_of_the_first_column(write):
 # --- bad input ---------------------------------------------------------------------------------
 
 BAD_JSON = {
-    "empty": ("", "is empty"),
+    "empty": ("", 'is empty.\n  why: there are no prompts in it\n  fix: write {"prompts"'),
+    "empty text": (prompts({**GOOD, "clean": ""}), "row 1: clean is empty"),
+    "empty texts": (prompts({**GOOD, "clean": "", "corrupt": ""}), "clean and corrupt are empty"),
     "spaces": (" \n", "is empty"),
     "no prompts": (prompts(), "has no rows"),
     "a list": ([GOOD], "prompts"),
@@ -135,7 +137,8 @@ def test_a_bad_json_file_is_one_message(write, content, said):
 
 
 BAD_CSV = {
-    "empty": ("", "is empty"),
+    "empty": ("", "is empty.\n  why: there are no prompts in it\n  fix: write clean,corrupted,"),
+    "empty cell": ("clean,corrupted,correct_idx\n,b,1\n", "row 1: clean is empty"),
     "only names": ("clean,corrupted,correct_idx\n", "no rows follow"),
     "no column": ("clean,correct_idx\na,1\n", "lacks the column corrupted"),
     "short row": ("clean,corrupted,correct_idx\na,b,1\na,b\n", "row 2: has no correct_idx"),
@@ -203,3 +206,8 @@ def test_a_row_that_does_not_fit_the_model_is_named_by_its_place_in_the_file(wri
     file = load_file(write(prompts(good, {**good, "corrupt": [1, 3, 4]})))
     with pytest.raises(BadTaskFile, match=r"mine\.json, row 2"):
         encode(file.pairs, tokenizer=None, vocabulary=9, context=9, source="mine.json")
+
+
+def test_a_folder_is_no_task_file(tmp_path):
+    with pytest.raises(BadTaskFile, match=r"is a folder(?s:.)*give the \.json or \.csv file"):
+        load_file(tmp_path)
