@@ -138,7 +138,7 @@ def serve(home: Path, **environment: str):
 def server(tmp_path_factory):
     home = tmp_path_factory.mktemp("home")
     write_run(home / "recordings" / "made-ioi")
-    found = serve(home, PAHQ_SESSION="made_session:MadeSession", PAHQ_MADE_PACE="0.02")
+    found = serve(home, PAHQ_SESSION="made_session:MadeSession", PAHQ_MADE_PACE="0.05")
     yield found
     found.process.terminate()
     found.process.wait(timeout=20)
