@@ -65,19 +65,25 @@ def test_the_command_ends_with_its_server(tmp_path, number):
     with (tmp_path / "log").open("w") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "pahq", "app", *options], cwd=tmp_path, stdout=log, stderr=log,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
+    try:
+        wait_until_open(port, tmp_path / "log")
+        process.send_signal(number)
+        process.wait(timeout=30)
+        with socket.socket() as probe:
+            assert probe.connect_ex(("127.0.0.1", port)) != 0
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def wait_until_open(port, log):
     for _ in range(600):
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            break
+            return
         time.sleep(0.1)
-    else:
-        process.kill()
-        pytest.fail((tmp_path / "log").read_text())
-    process.send_signal(number)
-    process.wait(timeout=30)
-    with socket.socket() as probe:
-        assert probe.connect_ex(("127.0.0.1", port)) != 0
+    pytest.fail(log.read_text())
 
 
 @pytest.mark.browser

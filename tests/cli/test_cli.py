@@ -63,7 +63,8 @@ def test_a_run_is_never_overwritten(pahq, tmp_path):
     assert pahq(*RUN, "--out", out).returncode == 0
     again = pahq(*RUN, "--out", out)
     assert again.returncode == 2
-    assert "pahq resume" in again.stderr
+    assert f"pahq show {out}" in again.stderr
+    assert "pahq resume" not in again.stderr
 
 
 def test_ctrl_c_keeps_the_run_and_resume_finishes_it(pahq, tmp_path):

@@ -211,8 +211,9 @@ def test_layers_that_the_files_cannot_hold_are_refused_before_they_are_made(gpt2
             load_model(str(path), device=CPU)
 
 
-LLAMA = {"model_type": "llama", "hidden_size": 1600, "num_hidden_layers": 12}
-HUGE = {"n_embd": 1600, "n_layer": 24}
+LLAMA = {"model_type": "llama", "hidden_size": 832, "intermediate_size": 2000,
+         "num_hidden_layers": 20}  # fmt: skip
+HUGE = {"n_embd": 1000, "n_layer": 12}
 
 
 @pytest.mark.parametrize(
@@ -221,13 +222,13 @@ HUGE = {"n_embd": 1600, "n_layer": 24}
         (LLAMA, r"config\.json describes \(LlamaForCausalLM\)(?s:.*)positions(?s:.*)gated"),
         (
             HUGE,
-            r"model\.safetensors holds transformer\.h\.0\.attn\.c_attn\.bias .*\[24\], .*\[4800\]",
+            r"model\.safetensors holds transformer\.h\.0\.attn\.c_attn\.bias .*\[24\], .*\[3000\]",
         ),
     ],
     ids=["family", "size"],
 )
 def test_what_is_not_in_the_files_is_never_allocated(gpt2, change, said):
-    """Either would take more than a gigabyte; its description takes a few megabytes."""
+    """Either would take more than half a gigabyte; its description takes a few megabytes."""
     load_model(str(gpt2), device=CPU)  # the libraries count for nothing
     rewrite(gpt2, **change)
     memory = PeakMemory()
@@ -240,7 +241,7 @@ def test_what_is_not_in_the_files_is_never_allocated(gpt2, change, said):
 def test_an_attention_only_model_that_is_not_in_the_files_is_never_allocated(attention_only):
     path = attention_only[0]
     load_model(str(path), device=CPU)
-    rewrite(path, d_vocab=100_000, d_model=1600)
+    rewrite(path, d_vocab=100_000, d_model=1000)
     memory = PeakMemory()
     before = memory.peak
     with pytest.raises(BadModel, match=r"model\.safetensors holds .* in the shape"):

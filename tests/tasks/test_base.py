@@ -6,7 +6,15 @@ import sys
 import pytest
 
 from pahq.errors import BadTaskFile, NothingToExplain
-from pahq.tasks.base import PromptPair, Target, encode, example_rng, examples, single_tokens
+from pahq.tasks.base import (
+    PromptPair,
+    Target,
+    encode,
+    example_rng,
+    examples,
+    needs_words,
+    single_tokens,
+)
 
 
 def ids(*pairs, tokenizer=None, vocabulary=10, context=8, **more):
@@ -142,3 +150,14 @@ def test_tasks_do_not_import_torch():
     code = f"import sys; {'; '.join(f'import pahq.tasks.{m}' for m in modules)}; "
     code += "assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_one_token_is_no_tokens():
+    with pytest.raises(BadTaskFile, match="clean prompt has 1 token, the corrupt one 2"):
+        encode([PromptPair((1,), (1, 2))], tokenizer=None, vocabulary=9, context=9)
+
+
+def test_a_vocabulary_that_lacks_words_is_told_what_how_many_and_which_models_have_them():
+    error = needs_words("docstring", what="function names", found=0, needed=1)
+    assert "of function names that are one token it needs at least 1; the" in error.why
+    assert "`pahq tasks` says which models fit" in error.fix
