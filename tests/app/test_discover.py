@@ -113,7 +113,7 @@ def test_without_any_recording_the_page_says_what_to_do(page, home, fake, monkey
 def test_an_earlier_run_says_how_many_edges_a_threshold_would_keep(page):
     page.run()
     assert "About 55 of 1,519 edges would stay" in all_text(page)
-    assert "estimate from made-ioi" in all_text(page)
+    assert "estimate from a recording at τ 0.01" in all_text(page)
     page.text_input("tau").set_value("1").run()
     assert "About 0 of" in all_text(page)
 
