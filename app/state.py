@@ -106,6 +106,27 @@ def expected() -> Forecast | None:
     return forecast(settings, every_run())
 
 
+def hindrance() -> dict[str, str] | None:
+    """Return why a run of these settings cannot begin, as far as that is known before it does."""
+    try:
+        settings = form.config()
+    except PahqError as error:
+        return error.as_dict()
+    facts = choices.model_facts(settings.model)
+    if not facts.ready and not facts.downloadable:
+        return {
+            "what": facts.notice or f"{settings.model} is not there.",
+            "why": "a run begins by loading the model",
+            "fix": "choose another model, or mend its path",
+        }
+    seed, stamp = settings.seed, choices.file_stamp(settings.task)
+    card = choices.task_card(settings.task, settings.model, seed, stamp)
+    if card.problem and not card.borrowed:
+        return card.problem
+    found = check()
+    return found.error if found is not None and not found.died else None
+
+
 def refused() -> dict[str, str] | None:
     """Return why the last Run was refused."""
     return st.session_state.get("refused")
@@ -276,8 +297,8 @@ def initial_look() -> dict[str, Any]:
 
 
 def _to_check() -> RunConfig | None:
-    try:
-        settings = form.config()
+    try:  # whether the model can do the task does not wait for a threshold
+        settings = form.config(threshold=form.threshold() or form.DEFAULTS["tau"])
     except PahqError:
         return None
     return settings if choices.model_facts(settings.model).ready else None
@@ -297,6 +318,13 @@ def check() -> Job | None:
     if key not in checks and worker().ready and not worker().busy:
         checks[key] = worker().check(settings)
     return checks.get(key)
+
+
+def check_again() -> None:
+    """Ask anew: a file was mended, or memory has become free."""
+    settings = _to_check()
+    if settings is not None:
+        st.session_state.get("checks", {}).pop(_check_key(settings), None)
 
 
 def check_pending() -> bool:

@@ -30,6 +30,7 @@ class Job:
         phase: ``queued running paused stopping`` and at the end ``done`` or ``failed``.
         result: what the worker answered.
         error: what, why, fix.
+        died: the error is that of the worker's death, not of what was asked.
     """
 
     id: int
@@ -38,6 +39,7 @@ class Job:
     result: dict[str, Any] | None = None
     error: dict[str, str] | None = None
     asked: float = field(default_factory=time.time)
+    died: bool = False
 
     @property
     def over(self) -> bool:
@@ -231,7 +233,7 @@ class WorkerClient:
         hopeless = self._early_deaths >= MOST_EARLY_DEATHS
         for job in self._jobs.values():
             if not job.over and (hopeless or job.phase != "queued"):
-                job.phase, job.error = "failed", error
+                job.phase, job.error, job.died = "failed", error, True
                 if job.request["do"] == "run":
                     with suppress(PahqError):
                         mark_failed(RunFolder(Path(job.request["folder"])), error)
