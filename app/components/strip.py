@@ -27,11 +27,14 @@ def strip(
         on_press: told which button was pressed.
         hindrance: why a run with the form's settings cannot begin.
     """
+    detail = f"<em>{escape(status.detail)}</em>"
+    if status.kind == "running":  # the picture writes it, so that the two never differ
+        detail = "<em data-live></em>"
     with st.container(key="strip", horizontal=True, vertical_alignment="center"):
         st.html(
             f'<div class="strip" data-kind="{status.kind}" role="status">'
             f'<b><i aria-hidden="true">{MARKS.get(status.kind, "○")}</i> {escape(status.title)}</b>'
-            f"<span>{escape(settings)}</span><em>{escape(status.detail)}</em></div>",
+            f"<span>{escape(settings)}</span>{detail}</div>",
             width="stretch",
         )
         for name, label, icon in _buttons(status):
@@ -68,8 +71,9 @@ def _buttons(status: Status) -> list[tuple[str, str, str]]:
     if kind == "recording":
         return [("compute", "Run it", "play_arrow")]
     if kind in ("stopped", "failed", "interrupted"):
-        resume = ("resume", "Resume", "resume")
-        return [resume, ("dismiss", "Dismiss", "close")] if status.error else [resume]
+        again = ("again", "Try again" if kind == "failed" else "Run it", "play_arrow")
+        go_on = ("resume", "Resume", "resume") if status.begun else again
+        return [go_on, ("dismiss", "Dismiss", "close")] if status.error else [go_on]
     return []
 
 

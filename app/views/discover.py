@@ -107,7 +107,7 @@ def watch() -> None:
         empty(on_run=state.start, hindrance=hindrance)
     else:
         now = {"live": status.live, "title": status.title, "detail": status.detail}
-        now |= {"memory": state.memory(run) if status.live else None, "interval": tick(status)}
+        now |= state.memory(run) | {"kind": status.kind, "interval": tick(status)}
         observatory(
             tail.message(status=now, initial=state.initial_look()),
             key=PICTURE,

@@ -263,6 +263,6 @@ def _death(code: int, log: Path, *, was_ready: bool) -> dict[str, str]:
         "why": "the system kills a process like this when memory runs out, or someone ended it"
         if code == -9
         else f"its last words are in {log}",
-        "fix": "a new worker was started: press Resume to go on from the last decision, "
-        "with fewer examples if memory was short",
+        "fix": "a new worker was started: press Resume to go on from the last decision, or Try "
+        "again if there was none; with fewer examples if memory was short",
     }

@@ -167,7 +167,8 @@ def test_a_run_in_work_can_be_paused_stopped_and_resumed(page, fake):
         log.write('{"type":"run_stopped","t":3,"decided":400}\n')
     page.run()
     assert "Stopped" in text(page)
-    assert "the rest counts as kept" in text(page)
+    assert "400 of 1,519 edges decided, " in text(page)
+    assert "the 1,119 undecided count as kept too." in text(page)
     page.button("do-resume").click().run()
     asked = [what for what, _ in fake.asked]
     assert asked == ["run", "pause", "step", "go_on", "stop", "run"]
@@ -207,6 +208,36 @@ def test_a_failed_run_says_what_why_and_how_to_fix_it(page, fake):
     shown = text(page)
     assert all(part in shown for part in ("Failed", *error.values()))
     assert page.button("do-resume")
+
+
+def test_a_run_that_failed_before_its_first_decision_shows_its_reason_alone(page, fake):
+    page.run()
+    page.button("run").click().run()
+    run = only_run(page)
+    fake.jobs[run.id].phase = "failed"
+    error = {"what": "No hub.", "why": "no network", "fix": "go online"}
+    line = json.dumps({"type": "run_failed", "t": 0, "error": error}) + "\n"
+    (run.path / "events.jsonl").write_text(line)
+    page.run()
+    assert all(part in text(page) for part in ("No hub.", "No network", "Go online"))
+    assert "before the first decision" in text(page)
+    sent = picture(page)
+    assert (sent["run"], sent["header"], sent["rows"]) == (run.id, None, [])
+    labels = [button.label for button in page.main.button]
+    assert labels == ["Try again", "Dismiss"]  # there is nothing to resume
+    page.button("do-again").click().run()
+    assert [what for what, _ in fake.asked] == ["run", "run"]
+
+
+def test_run_keeps_selected_nodes_of_the_same_model(page):
+    page.query_params["node"] = "a1.h3"
+    page.query_params["edge"] = "7"
+    page.run()
+    page.button("run").click().run()
+    assert picture(page)["initial"] == {"node": "a1.h3"}
+    set_up(page, model="hand-induction", task="induction")
+    page.button("run").click().run()
+    assert picture(page)["initial"] == {}
 
 
 def test_an_error_stays_until_it_is_dismissed(page, fake):
