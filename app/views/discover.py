@@ -24,22 +24,25 @@ PICTURE = "picture"
 
 
 def sidebar() -> None:
-    """Draw the settings and Run."""
-    settings.model_box()
-    if task := settings.task_box(form.chosen("model")):
-        seed, stamp = form.setting("knob_seed"), choices.file_stamp(task)
-        model = form.chosen("model")
-        entry = catalog.model_or_none(model)
-        card = choices.task_card(task, model, seed, stamp)
-        task_card(card, model=entry.title if entry else model)
-    settings.policy_switch(form.setting("knob_device"))
-    no_threshold = settings.threshold_box(
-        form.setting("knob_metric"),
-        form.setting("knob_absolute"),
-        on_slide=form.slider_moved,
-        on_type=form.box_changed,
-    )
-    preview(state.expected())
+    """Draw the settings and Run.
+
+    Each part has a container of its own. So what comes and goes in one moves none of the others,
+    and what a fragment of an earlier run of the page still sends has its place.
+    """
+    with st.container():
+        settings.model_box()
+    with st.container():
+        task_part()
+    with st.container():
+        settings.policy_switch(form.setting("knob_device"))
+    with st.container():
+        no_threshold = settings.threshold_box(
+            form.setting("knob_metric"),
+            form.setting("knob_absolute"),
+            on_slide=form.slider_moved,
+            on_type=form.box_changed,
+        )
+        preview(state.expected())
     hindrance = no_threshold or state.hindrance()
     st.button(
         "Run",
@@ -52,10 +55,11 @@ def sidebar() -> None:
         disabled=hindrance is not None,
         help=hindrance["what"] if hindrance else None,
     )
-    if no_threshold:
-        note("bad", "Run waits for a threshold.")
-    elif reason := hindrance or state.refused():
-        explain(reason)
+    with st.container():
+        if no_threshold:
+            note("bad", "Run waits for a threshold.")
+        elif reason := hindrance or state.refused():
+            explain(reason)
     pending = state.noted("pending", state.check_pending())
     ticking = st.fragment(before_the_search, run_every=CHECK_TICK if pending else None)
     ticking(said=hindrance is not None and not no_threshold)
@@ -63,6 +67,15 @@ def sidebar() -> None:
         settings.pace_box()
         for name, field in form.advanced().items():
             settings.knob_box(name, field)
+
+
+def task_part() -> None:
+    """Draw the choice of a task, and its card."""
+    model = form.chosen("model")
+    if task := settings.task_box(model):
+        entry = catalog.model_or_none(model)
+        card = choices.task_card(task, model, form.setting("knob_seed"), choices.file_stamp(task))
+        task_card(card, model=entry.title if entry else model)
 
 
 def before_the_search(*, said: bool) -> None:
