@@ -62,7 +62,7 @@ def sidebar() -> None:
             explain(reason)
     pending = state.noted("pending", state.check_pending())
     ticking = st.fragment(before_the_search, run_every=CHECK_TICK if pending else None)
-    ticking(said=hindrance is not None and not no_threshold)
+    ticking(hindered=hindrance is not None)
     with st.expander("Advanced", key="advanced"):
         settings.pace_box()
         for name, field in form.advanced().items():
@@ -78,20 +78,21 @@ def task_part() -> None:
         task_card(card, model=entry.title if entry else model)
 
 
-def before_the_search(*, said: bool) -> None:
+def before_the_search(*, hindered: bool) -> None:
     """Say whether the model can do the task and what the search will cost.
 
-    ``said``: why a run cannot begin stands above.
+    ``hindered``: Run waits, as the page was drawn last.
     """
     preflight(
         state.check(),
         problem=state.worker().problem,
         ready=state.worker().ready,
-        said=said,
+        said=hindered and form.threshold() is not None,
         on_again=state.check_again,
     )
-    if state.turned("pending", state.check_pending()):
-        st.rerun()  # so that the ticking begins or ends
+    turned = state.turned("pending", state.check_pending())
+    if turned or hindered != (state.hindrance() is not None):
+        st.rerun()  # so that the ticking begins or ends, and Run is as the check says
 
 
 def tick(status: Status) -> float | None:

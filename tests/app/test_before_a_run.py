@@ -2,6 +2,7 @@
 
 import pytest
 
+from pahq.runs.client import Job
 from tests.app.reading import all_text, only_run, set_up
 
 REFUSAL = {"what": "No such tensor.", "why": "the file lacks 'h.0'", "fix": "copy it"}
@@ -41,6 +42,19 @@ def test_run_waits_while_the_check_refuses_and_all_three_parts_are_said(page, fa
     page.button("again").click().run()
     assert not page.button("run").disabled
     assert "right on 99%" in all_text(page)
+
+
+def test_a_refusal_that_comes_while_the_page_is_drawn_stops_run_too(page, fake, monkeypatch):
+    job = Job(2, {"do": "check"}, "running")
+    monkeypatch.setattr(fake, "check", lambda config: job)
+
+    def refused():  # asked for after Run was drawn
+        job.phase, job.error = "failed", REFUSAL
+
+    monkeypatch.setattr("state.refused", refused)
+    page.run()
+    assert page.button("run").disabled
+    assert all_text(page).count("No such tensor.") == 1
 
 
 def test_a_worker_that_died_over_a_check_is_no_reason_not_to_run(page, fake):
