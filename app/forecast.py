@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from pahq.errors import PahqError
+from comparing import Finished, finished, same_question
 from pahq.runs.config import RunConfig
 from pahq.runs.store import RunFolder
 from pahq.viz.feed import feed_of
 
 BINS = 24
 LOW, HIGH = -6.0, 1.0  # powers of ten at the ends; smaller effects share the first bin
-SAME = ("model", "task", "metric", "ablation", "absolute")  # else effects mean something else
 
 
 @dataclass(frozen=True)
@@ -21,7 +20,7 @@ class Forecast:
     """Effects of an earlier run, and how many of its edges a threshold would keep.
 
     Attributes:
-        source: the earlier run's id.
+        source: the earlier run, in few words.
         bins: how many tested edges have an effect of each size, from 1e-6 up to 10.
         place: where the threshold stands among the bins, from 0 to 1.
         kept: tested edges with an effect of at least the threshold.
@@ -38,26 +37,28 @@ class Forecast:
 
 
 def forecast(config: RunConfig, runs: Iterable[RunFolder]) -> Forecast | None:
-    """Return what a finished run with like settings says; None without one.
+    """Return what a finished run of the same settings says; None without one.
 
-    The first of ``runs`` with a threshold no larger is taken: it has tested all that matters. Else
-    the one with the smallest.
+    Effects depend on what was cut before, so the run with the nearest threshold is taken: the
+    ratio counts, not the difference. Of several, one of the same policy, then the first.
     """
-    alike = [(run.config.threshold, run) for run in runs if _alike(run, config)]
-    if not alike:
+    alike = [entry for entry in finished(runs) if _alike(entry.config, config)]
+    entry = min(alike, key=lambda one: _distance(one.config, config), default=None)
+    if entry is None:
         return None
-    enough = (run for threshold, run in alike if threshold <= config.threshold)
-    run = next(enough, None) or min(alike, key=lambda pair: pair[0])[1]
-    effects, edges = _effects(run.path, (run.path / "events.jsonl").stat().st_mtime)
-    return _of(run, effects, edges, config) if effects else None
+    path = entry.run.path
+    effects, edges = _effects(path, (path / "events.jsonl").stat().st_mtime)
+    return _of(entry, effects, edges, config) if effects else None
 
 
-def _alike(run: RunFolder, config: RunConfig) -> bool:
-    try:
-        same = all(getattr(run.config, name) == getattr(config, name) for name in SAME)
-    except PahqError:
-        return False
-    return same and run.summary is not None
+def _alike(run: RunConfig, asked: RunConfig) -> bool:
+    """Return whether effects mean the same: all but the threshold and the policy is equal."""
+    return same_question(run.model_copy(update={"threshold": asked.threshold}), asked)
+
+
+def _distance(run: RunConfig, asked: RunConfig) -> tuple[float, bool]:
+    ratio = abs(math.log(run.threshold / asked.threshold))
+    return round(ratio, 9), run.policy != asked.policy
 
 
 @lru_cache(maxsize=8)
@@ -68,14 +69,20 @@ def _effects(path: Path, changed: float) -> tuple[tuple[float, ...], int]:
     return tuple(found), feed.header["edges"] if feed.header else 0
 
 
-def _of(run: RunFolder, effects: tuple[float, ...], edges: int, config: RunConfig) -> Forecast:
+def _of(entry: Finished, effects: tuple[float, ...], edges: int, config: RunConfig) -> Forecast:
     bins = [0] * BINS
     for effect in effects:
         bins[min(int(_place(effect) * BINS), BINS - 1)] += 1
     size = abs if config.absolute else float
     kept = sum(size(effect) >= config.threshold for effect in effects)
-    least = run.config.threshold > config.threshold
-    return Forecast(run.id, tuple(bins), _place(config.threshold), kept, edges, least)
+    least = entry.config.threshold > config.threshold
+    return Forecast(_named(entry), tuple(bins), _place(config.threshold), kept, edges, least)
+
+
+def _named(entry: Finished) -> str:
+    """Return what to call a run, so short that it fits beside its estimate."""
+    kind = "a recording" if entry.recorded else f"your run of {entry.when}"
+    return f"{kind} at τ {entry.config.threshold:g}"
 
 
 def _place(effect: float) -> float:

@@ -92,11 +92,16 @@ def slider_moved() -> None:
 
 def box_changed() -> None:
     """Move the slider to the step nearest to the box."""
+    if (value := threshold()) is not None:
+        st.session_state["tau_slider"] = _tau(value)["tau_slider"]
+
+
+def threshold() -> float | None:
+    """Return the threshold in the box; None if it is none."""
     try:
-        value = check_threshold(st.session_state["tau"])
+        return check_threshold(st.session_state["tau"])
     except UsageError:
-        return
-    st.session_state["tau_slider"] = _tau(value)["tau_slider"]
+        return None
 
 
 def setting(key: str) -> Any:
@@ -116,8 +121,8 @@ def chosen(name: str) -> str:
     return (st.session_state.get(key) or "") if value == entry else value
 
 
-def config() -> RunConfig:
-    """Return the form as a checked config.
+def config(*, threshold: Any = None) -> RunConfig:
+    """Return the form as a checked config, with another ``threshold`` if one is given.
 
     Raises:
         UsageError: for what cannot be used.
@@ -129,7 +134,7 @@ def config() -> RunConfig:
             raise UsageError(
                 f"No {what} is given.", why=f"the {name} is still empty", fix=f"fill in the {what}"
             )
-    return make_config(threshold=setting("tau"), **settings)
+    return make_config(threshold=threshold or setting("tau"), **settings)
 
 
 def pace() -> Pace:

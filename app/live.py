@@ -74,6 +74,16 @@ class Tail:
         """Send everything next time."""
         self.sent.extend([0] * OVERLAP)
 
+    def _ending(self) -> dict[str, Any] | None:
+        """Return how the run ended. The log of a stopped one does not say what it came to."""
+        ending = self.feed.ending
+        if ending is None or ending["type"] != "run_stopped" or "summary" in ending:
+            return ending
+        summary = self.folder.summary or {}
+        if summary.get("edges_decided") == self.feed.decided:  # not that of an earlier stop
+            ending["summary"] = summary
+        return ending
+
     def message(self, **more: Any) -> dict[str, Any]:
         """Return the rows that the browser may not have yet, and the header with the first."""
         start = self.sent[0] if self.feed.header else 0
@@ -85,7 +95,7 @@ class Tail:
             "rows": self.feed.rows[start:],
             "header": self.feed.header if first else None,
             "encoding": encoding() if first else None,
-            "ending": self.feed.ending,
+            "ending": self._ending(),
             "compact": self.feed.compact,
             "measured": self.measured.of(self.feed),
             **more,

@@ -6,6 +6,7 @@ Only this module, form.py and pairing.py touch session state and the URL.
 import gc
 import os
 import re
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -106,6 +107,27 @@ def expected() -> Forecast | None:
     return forecast(settings, every_run())
 
 
+def hindrance() -> dict[str, str] | None:
+    """Return why a run of these settings cannot begin, as far as that is known before it does."""
+    try:
+        settings = form.config()
+    except PahqError as error:
+        return error.as_dict()
+    facts = choices.model_facts(settings.model)
+    if not facts.ready and not facts.downloadable:
+        return {
+            "what": facts.notice or f"{settings.model} is not there.",
+            "why": "a run begins by loading the model",
+            "fix": "choose another model, or mend its path",
+        }
+    seed, stamp = settings.seed, choices.file_stamp(settings.task)
+    card = choices.task_card(settings.task, settings.model, seed, stamp)
+    if card.problem and not card.borrowed:
+        return card.problem
+    found = check()
+    return found.error if found is not None and not found.died else None
+
+
 def refused() -> dict[str, str] | None:
     """Return why the last Run was refused."""
     return st.session_state.get("refused")
@@ -114,14 +136,14 @@ def refused() -> dict[str, str] | None:
 def act(what: str) -> None:
     """Do what was pressed in the strip.
 
-    One of ``compute resume pause continue step stop restart dismiss``.
+    One of ``compute resume again pause continue step stop restart dismiss``.
     """
     run, client = shown(), worker()
     if run is None:
         return
     if what == "compute":
         start()
-    elif what == "resume":
+    elif what in ("resume", "again"):
         client.run(run, form.pace())
         for name in ("tail", "dismissed"):
             st.session_state.pop(name, None)
@@ -138,10 +160,19 @@ def act(what: str) -> None:
 
 
 def show(run: RunFolder) -> None:
-    """Put a run on screen."""
-    for name in ("node", "edge", "step"):
+    """Put a run on screen. Selected nodes stay selected where the model has them too."""
+    before = shown()
+    same = before is not None and _model(before) == _model(run)
+    for name in ("edge", "step") if same else ("node", "edge", "step"):
         st.query_params.pop(name, None)
     st.query_params["run"] = run.id
+
+
+def _model(run: RunFolder) -> str | None:
+    try:
+        return run.config.model
+    except PahqError:
+        return None
 
 
 def try_threshold(key: str) -> None:
@@ -180,15 +211,14 @@ def status(run: RunFolder | None, tail: Tail | None) -> Status:
     return replace(found, error=None) if read else found
 
 
-def memory(run: RunFolder) -> int | None:
-    """Return the bytes that the process of a run in work holds."""
+def memory(run: RunFolder) -> dict[str, int | None]:
+    """Return the bytes that the process of a run in work holds, and the most that it held."""
     state = run.state
-    if state is None or state.over:
-        return None
-    try:
-        return psutil.Process(state.pid).memory_info().rss
-    except psutil.Error:
-        return None
+    held = None
+    if state is not None and not state.over:
+        with suppress(psutil.Error):
+            held = psutil.Process(state.pid).memory_info().rss
+    return {"memory": held, "peak": state.peak_bytes if state is not None else None}
 
 
 def tail(run: RunFolder) -> Tail:
@@ -276,8 +306,8 @@ def initial_look() -> dict[str, Any]:
 
 
 def _to_check() -> RunConfig | None:
-    try:
-        settings = form.config()
+    try:  # whether the model can do the task does not wait for a threshold
+        settings = form.config(threshold=form.threshold() or form.DEFAULTS["tau"])
     except PahqError:
         return None
     return settings if choices.model_facts(settings.model).ready else None
@@ -297,6 +327,13 @@ def check() -> Job | None:
     if key not in checks and worker().ready and not worker().busy:
         checks[key] = worker().check(settings)
     return checks.get(key)
+
+
+def check_again() -> None:
+    """Ask anew: a file was mended, or memory has become free."""
+    settings = _to_check()
+    if settings is not None:
+        st.session_state.get("checks", {}).pop(_check_key(settings), None)
 
 
 def check_pending() -> bool:

@@ -21,6 +21,7 @@ class Status:
         detail: the rest of the line.
         error: what, why, fix where something went wrong.
         live: more is coming.
+        begun: something was decided, so that there is something to go on from.
     """
 
     kind: str
@@ -28,6 +29,7 @@ class Status:
     detail: str = ""
     error: dict[str, str] | None = None
     live: bool = False
+    begun: bool = True
 
 
 LOADING = {
@@ -52,11 +54,11 @@ def status_of(
     if ending == "run_finished":
         return Status("finished", "Finished", sentence(feed))
     if ending == "run_failed" or error:
-        return Status("failed", "Failed", f"after {share}" if share else "", error)
+        begun = feed.decided > 0
+        after = f"after {share}" if begun else "before the first decision"
+        return Status("failed", "Failed", after, error, begun=begun)
     if ending == "run_stopped":
-        return Status(
-            "stopped", "Stopped", f"{share} decided; the rest counts as kept. Nothing is lost."
-        )
+        return Status("stopped", "Stopped", partial(feed), begun=feed.decided > 0)
     if state is not None and not state.over:
         if state.stale:
             stuck = {
@@ -67,8 +69,10 @@ def status_of(
             return Status("stale", "Not responding", share, stuck, live=True)
         return Status("running", "Running", _progress(feed, share), live=True)
     if feed.header is None and state is None:
-        return Status("interrupted", "Not begun", "Resume begins it.")
-    return Status("interrupted", "Interrupted", f"at {share or 'the start'}; it can be resumed.")
+        return Status("interrupted", "Not begun", "It waits to be run.", begun=False)
+    if not feed.decided:
+        return Status("interrupted", "Interrupted", "before the first decision", begun=False)
+    return Status("interrupted", "Interrupted", f"at {share}; it can be resumed.")
 
 
 def _in_work(feed: Feed, state: State | None, job: Job, ahead: int, share: str) -> Status:
@@ -76,7 +80,9 @@ def _in_work(feed: Feed, state: State | None, job: Job, ahead: int, share: str) 
         plural = "s" if ahead > 1 else ""
         return Status("queued", "Queued", f"{ahead} run{plural} before it", live=True)
     if job.phase == "stopping":
-        return Status("stopping", "Stopping", "finishing the decision in work", live=True)
+        measuring = state is not None and state.phase == "evaluating"
+        what = "measuring what is left" if measuring else "finishing the decision in work"
+        return Status("stopping", "Stopping", what, live=True)
     if feed.decided == 0 or (state is not None and state.phase == "evaluating"):
         phase = state.phase if state is not None else "queued"
         what = LOADING.get(phase, "Waiting for the worker: it is loading torch")
@@ -128,6 +134,15 @@ def spoken_time(seconds: float) -> str:
     if seconds < 90:
         return f"{max(round(seconds), 1)} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def partial(feed: Feed) -> str:
+    """Return what a stopped run has come to in one sentence."""
+    total = feed.header["edges"] if feed.header else 0
+    return (
+        f"{feed.decided:,} of {total:,} edges decided, {feed.kept:,} of them kept; "
+        f"the {total - feed.decided:,} undecided count as kept too."
+    )
 
 
 def sentence(feed: Feed) -> str:

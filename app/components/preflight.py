@@ -1,28 +1,45 @@
 """What is known before a search: can the model do the task, and what will it cost."""
 
-from html import escape
+from collections.abc import Callable
 
 import streamlit as st
 
-from components.strip import capital
+from components.strip import explain, note
 from pahq.runs.client import Job
 from status import spoken_time
 
 SHARE_TESTED = 0.5  # of all edges; the rest usually falls with a receiver that nothing needs
 
 
-def preflight(job: Job | None, *, problem: dict[str, str] | None, ready: bool) -> None:
-    """Draw one line, or a warning where the circuit would mean nothing."""
+def preflight(
+    job: Job | None,
+    *,
+    problem: dict[str, str] | None,
+    ready: bool,
+    said: bool,
+    on_again: Callable[[], None],
+) -> None:
+    """Draw one line, or a warning where the circuit would mean nothing.
+
+    Args:
+        job: the check.
+        problem: why there is no worker.
+        ready: the worker can be asked.
+        said: why a run cannot begin stands on the page already.
+        on_again: called when the check is to be made anew.
+    """
     if problem is not None:
-        _line("bad", f"{problem['what']} {capital(problem['fix'])}.")
+        explain(problem)
     elif not ready:
-        _line("wait", "The worker is loading torch …")
+        note("wait", "The worker is loading torch …")
     elif job is None:
-        _line("idle", "")
+        note("idle", "")
     elif not job.over:
-        _line("wait", "Checking that the model can do this …")
+        note("wait", "Checking that the model can do this …")
     elif job.error:
-        _line("bad", f"{job.error['what']} {capital(job.error['fix'])}.")
+        if not said:
+            explain(job.error)
+        st.button("Check again", key="again", type="tertiary", on_click=on_again)
     elif job.result:
         _result(job.result)
 
@@ -39,9 +56,5 @@ def _result(result: dict) -> None:
         if peak := result.get("resident_bytes"):
             cost += f", {peak / 1e6:,.0f} MB"
     if result.get("warning"):
-        _line("warn", str(result["warning"]))
-    _line("good" if not result.get("warning") else "idle", f"The model is {right}{cost}")
-
-
-def _line(kind: str, text: str) -> None:
-    st.html(f'<p class="preflight" data-kind="{kind}">{escape(text)}</p>')
+        note("warn", str(result["warning"]))
+    note("good" if not result.get("warning") else "idle", f"The model is {right}{cost}")

@@ -6,10 +6,12 @@ from typing import Any, get_args
 import streamlit as st
 
 import choices
+from components.strip import capital, note
 from pahq import catalog
 from pahq.errors import UsageError
 from pahq.runs.config import check_threshold
 
+NOT = "✕"  # marks a task that a model was not made for; words would be cut off
 KEPT = "session"  # a control that is not on screen keeps its value
 HELP = {
     "model": "Shipped models are ready. Others are downloaded once, when you press Run.",
@@ -21,7 +23,7 @@ HELP = {
 }
 
 
-def model_box() -> choices.ModelFacts:
+def model_box() -> None:
     """Draw the choice of a model and what is known about it."""
     names = [entry.name for entry in catalog.MODELS] + [choices.DIRECTORY]
     name = st.selectbox(
@@ -41,7 +43,6 @@ def model_box() -> choices.ModelFacts:
     st.caption(facts.line)
     if facts.notice:
         st.info(facts.notice, icon=":material/cloud_download:")
-    return facts
 
 
 def task_box(model: str) -> str:
@@ -49,8 +50,8 @@ def task_box(model: str) -> str:
     names = [entry.name for entry in catalog.TASKS] + [choices.FILE]
     titles = {entry.name: entry.title for entry in catalog.TASKS}
     known = catalog.model_or_none(model)
-    if known is not None:
-        titles |= {n: f"{t} (not for {model})" for n, t in titles.items() if n not in known.tasks}
+    strange = [n for n in titles if known is not None and n not in known.tasks]
+    titles |= {name: f"{titles[name]} {NOT}" for name in strange}
     titles[choices.FILE] = "A task file on this computer …"
     name = st.selectbox(
         "Task",
@@ -60,6 +61,8 @@ def task_box(model: str) -> str:
         format_func=titles.__getitem__,
         help=HELP["task"],
     )
+    if strange:
+        st.caption(f"{NOT} not for {model}")
     if name == choices.FILE:
         return st.text_input(
             "File", key="task_path", persist_state=KEPT, placeholder="/path/to/task.json or .csv"
@@ -103,8 +106,11 @@ def _policy_lines(names: tuple[str, ...]) -> list[str]:
 
 def threshold_box(
     metric: str, absolute: bool, *, on_slide: Callable[[], None], on_type: Callable[[], None]
-) -> None:
-    """Draw slider and exact box, bound to each other, and the sentence that says what it does."""
+) -> dict[str, str] | None:
+    """Draw slider and exact box, bound to each other, and the sentence that says what it does.
+
+    Returns what is wrong with the number in the box, which then stands below it.
+    """
     entry = catalog.find(catalog.METRICS, metric, kind="metric")
     slider, box = st.columns([2.1, 1], vertical_alignment="bottom")
     slider.select_slider(
@@ -121,14 +127,15 @@ def threshold_box(
     )
     try:
         value = check_threshold(typed)
-    except UsageError:  # the page shows the reason; here only the sentence is left out
-        st.caption("An edge stays if cutting it costs at least τ.")
-        return
+    except UsageError as error:
+        note("bad", f"{error.what} {capital(error.fix)}.")
+        return error.as_dict()
     change = "changes" if absolute else "raises"
     st.caption(
         f"An edge is removed if cutting it {change} the {entry.title} by less than "
         f"**{value:g} {entry.unit}**."
     )
+    return None
 
 
 def pace_box() -> None:

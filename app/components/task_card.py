@@ -12,8 +12,8 @@ MOST_TOKENS = 44  # of a long prompt, its end is shown: there the answer is read
 MOST_ANSWERS = 4
 
 
-def task_card(card: TaskCard) -> None:
-    """Draw the card."""
+def task_card(card: TaskCard, *, model: str) -> None:
+    """Draw the card. ``model``: the title of the chosen one."""
     parts = [f"<p>{escape(card.sentence)}</p>"]
     if card.pair:
         parts += [_prompt("clean", card.pair), _prompt("corrupt", card.pair)]
@@ -23,9 +23,10 @@ def task_card(card: TaskCard) -> None:
         parts.append(f'<p class="known">Shown in the words of {escape(card.borrowed)}.</p>')
     if card.problem:
         parts.append(f'<p class="problem">{escape(card.problem["what"])}</p>')
-        parts.append(f'<p class="known">{escape(capital(card.problem["fix"]))}</p>')
+        if card.borrowed:  # else a run cannot begin, and all of it stands below Run
+            parts.append(f'<p class="known">{escape(capital(card.problem["fix"]))}</p>')
     if card.known:
-        parts.append(f'<p class="known"><b>Known circuit</b> {escape(card.known)}</p>')
+        parts.append(f'<p class="known">{_known(card.known, model)}</p>')
     st.html(f'<div class="task-card">{"".join(parts)}</div>')
 
 
@@ -33,11 +34,26 @@ def _prompt(kind: str, pair: ShownPair) -> str:
     tokens = list(zip(getattr(pair, kind), pair.differs, strict=True))
     cut = "… " if len(tokens) > MOST_TOKENS else ""
     words = "".join(
-        f"<mark>{_visible(word)}</mark>" if differs else _visible(word)
-        for word, differs in tokens[-MOST_TOKENS:]
+        _marked(word) if differs else _visible(word) for word, differs in tokens[-MOST_TOKENS:]
     )
     answer = f' <u title="right answer">{_words(pair.answers)}</u>' if kind == "clean" else ""
     return f'<div class="prompt"><i>{kind}</i><span>{cut}{words}{answer}</span></div>'
+
+
+def _known(text: str, model: str) -> str:
+    """Return what circuit is known, and of which model where it is not the chosen one."""
+    whose, colon, what = text.partition(": ")
+    if colon and whose != model:
+        return f"<b>Known of {escape(whose)}</b>, another model: {escape(what)}"
+    return f"<b>Known circuit</b> {escape(what or text)}"
+
+
+def _marked(word: str) -> str:
+    """Mark a token that differs; the space before it stays outside, where it is seen as one."""
+    bare = word.lstrip(" ")
+    if not bare:  # the space itself differs
+        return f"<mark>{'␣' * len(word)}</mark>"
+    return " " * (len(word) - len(bare)) + f"<mark>{_visible(bare)}</mark>"
 
 
 def _visible(word: str) -> str:

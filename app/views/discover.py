@@ -11,8 +11,9 @@ from components import settings
 from components.observatory import observatory
 from components.preflight import preflight
 from components.preview import preview
-from components.strip import empty, explain, strip
+from components.strip import empty, explain, note, strip
 from components.task_card import task_card
+from pahq import catalog
 from pahq.errors import PahqError
 from status import Status, settings_line
 
@@ -23,19 +24,26 @@ PICTURE = "picture"
 
 
 def sidebar() -> None:
-    """Draw the settings and Run."""
-    facts = settings.model_box()
-    if task := settings.task_box(form.chosen("model")):
-        seed, stamp = form.setting("knob_seed"), choices.file_stamp(task)
-        task_card(choices.task_card(task, form.chosen("model"), seed, stamp))
-    settings.policy_switch(form.setting("knob_device"))
-    settings.threshold_box(
-        form.setting("knob_metric"),
-        form.setting("knob_absolute"),
-        on_slide=form.slider_moved,
-        on_type=form.box_changed,
-    )
-    preview(state.expected())
+    """Draw the settings and Run.
+
+    Each part has a container of its own. So what comes and goes in one moves none of the others,
+    and what a fragment of an earlier run of the page still sends has its place.
+    """
+    with st.container():
+        settings.model_box()
+    with st.container():
+        task_part()
+    with st.container():
+        settings.policy_switch(form.setting("knob_device"))
+    with st.container():
+        no_threshold = settings.threshold_box(
+            form.setting("knob_metric"),
+            form.setting("knob_absolute"),
+            on_slide=form.slider_moved,
+            on_type=form.box_changed,
+        )
+        preview(state.expected())
+    hindrance = no_threshold or state.hindrance()
     st.button(
         "Run",
         key="run",
@@ -44,23 +52,47 @@ def sidebar() -> None:
         width="stretch",
         shortcut="Ctrl+Enter",
         on_click=state.start,
-        disabled=not facts.ready and not facts.downloadable,
+        disabled=hindrance is not None,
+        help=hindrance["what"] if hindrance else None,
     )
-    if refused := state.refused():
-        explain(refused)
+    with st.container():
+        if no_threshold:
+            note("bad", "Run waits for a threshold.")
+        elif reason := hindrance or state.refused():
+            explain(reason)
     pending = state.noted("pending", state.check_pending())
-    st.fragment(before_the_search, run_every=CHECK_TICK if pending else None)()
+    ticking = st.fragment(before_the_search, run_every=CHECK_TICK if pending else None)
+    ticking(hindered=hindrance is not None)
     with st.expander("Advanced", key="advanced"):
         settings.pace_box()
         for name, field in form.advanced().items():
             settings.knob_box(name, field)
 
 
-def before_the_search() -> None:
-    """Say whether the model can do the task and what the search will cost."""
-    preflight(state.check(), problem=state.worker().problem, ready=state.worker().ready)
-    if state.turned("pending", state.check_pending()):
-        st.rerun()  # so that the ticking begins or ends
+def task_part() -> None:
+    """Draw the choice of a task, and its card."""
+    model = form.chosen("model")
+    if task := settings.task_box(model):
+        entry = catalog.model_or_none(model)
+        card = choices.task_card(task, model, form.setting("knob_seed"), choices.file_stamp(task))
+        task_card(card, model=entry.title if entry else model)
+
+
+def before_the_search(*, hindered: bool) -> None:
+    """Say whether the model can do the task and what the search will cost.
+
+    ``hindered``: Run waits, as the page was drawn last.
+    """
+    preflight(
+        state.check(),
+        problem=state.worker().problem,
+        ready=state.worker().ready,
+        said=hindered and form.threshold() is not None,
+        on_again=state.check_again,
+    )
+    turned = state.turned("pending", state.check_pending())
+    if turned or hindered != (state.hindrance() is not None):
+        st.rerun()  # so that the ticking begins or ends, and Run is as the check says
 
 
 def tick(status: Status) -> float | None:
@@ -83,12 +115,13 @@ def watch() -> None:
         except PahqError as error:
             explain(error.as_dict())
     log = state.worker_log() if status.error else ""
-    strip(status, line, log, on_press=state.act)
+    hindrance = state.hindrance() if status.kind in ("recording", "empty") else None
+    strip(status, line, log, on_press=state.act, hindrance=hindrance)
     if run is None or tail is None:
-        empty(on_run=state.start)
+        empty(on_run=state.start, hindrance=hindrance)
     else:
         now = {"live": status.live, "title": status.title, "detail": status.detail}
-        now |= {"memory": state.memory(run) if status.live else None, "interval": tick(status)}
+        now |= state.memory(run) | {"kind": status.kind, "interval": tick(status)}
         observatory(
             tail.message(status=now, initial=state.initial_look()),
             key=PICTURE,

@@ -30,6 +30,7 @@ class Job:
         phase: ``queued running paused stopping`` and at the end ``done`` or ``failed``.
         result: what the worker answered.
         error: what, why, fix.
+        died: the error is that of the worker's death, not of what was asked.
     """
 
     id: int
@@ -38,6 +39,7 @@ class Job:
     result: dict[str, Any] | None = None
     error: dict[str, str] | None = None
     asked: float = field(default_factory=time.time)
+    died: bool = False
 
     @property
     def over(self) -> bool:
@@ -231,7 +233,7 @@ class WorkerClient:
         hopeless = self._early_deaths >= MOST_EARLY_DEATHS
         for job in self._jobs.values():
             if not job.over and (hopeless or job.phase != "queued"):
-                job.phase, job.error = "failed", error
+                job.phase, job.error, job.died = "failed", error, True
                 if job.request["do"] == "run":
                     with suppress(PahqError):
                         mark_failed(RunFolder(Path(job.request["folder"])), error)
@@ -261,6 +263,6 @@ def _death(code: int, log: Path, *, was_ready: bool) -> dict[str, str]:
         "why": "the system kills a process like this when memory runs out, or someone ended it"
         if code == -9
         else f"its last words are in {log}",
-        "fix": "a new worker was started: press Resume to go on from the last decision, "
-        "with fewer examples if memory was short",
+        "fix": "a new worker was started: press Resume to go on from the last decision, or Try "
+        "again if there was none; with fewer examples if memory was short",
     }

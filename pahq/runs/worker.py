@@ -27,6 +27,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol, TextIO, runtime_checkable
 
@@ -165,7 +166,10 @@ def mark_failed(folder: RunFolder, error: dict[str, str]) -> None:
     log = folder.path / "events.jsonl"
     whole = log.read_bytes()[:size] if log.exists() else b""
     folder.write_text("events.jsonl", whole.decode() + to_line(RunFailed(error), t=t))
-    state = State(pid=os.getpid(), heartbeat=time.time(), phase="failed", detail=error["what"])
+    last = folder.state or State(0, 0.0, "")  # what it cost so far stays known
+    state = replace(
+        last, pid=os.getpid(), heartbeat=time.time(), phase="failed", detail=error["what"]
+    )
     folder.write_json("state.json", vars(state))
 
 

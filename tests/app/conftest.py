@@ -45,6 +45,8 @@ class FakeWorker:
         self.checked: list = []
         self.log = Path("no-such-log")
         self.answer: dict | None = {"task_score": 0.99, "examples": 50, "edges": 1519}
+        self.refusal: dict | None = None
+        self.died = False
 
     def run(self, folder, pace=None):
         self.asked.append(("run", folder.id))
@@ -53,6 +55,8 @@ class FakeWorker:
 
     def check(self, config):
         self.checked.append(config)
+        if self.refusal:
+            return Job(2, {"do": "check"}, "failed", error=self.refusal, died=self.died)
         return Job(2, {"do": "check"}, "done", result=self.answer)
 
     def stop(self, folder):
@@ -88,6 +92,13 @@ def fake(monkeypatch):
     worker = FakeWorker()
     monkeypatch.setattr(state, "worker", lambda: worker)
     return worker
+
+
+@pytest.fixture
+def page(home, fake):
+    from streamlit.testing.v1 import AppTest
+
+    return AppTest.from_file(str(ROOT / "app/main.py"), default_timeout=20)
 
 
 # A real server and a real browser -----------------------------------------------------------------

@@ -180,7 +180,7 @@ def test_reload_during_a_run_goes_on_and_stop_keeps_what_was_decided(server, ope
     assert facts(page)["run"] == name
     wait_for_more(page, int(facts(page)["decided"]))
     stop(page)
-    assert "the rest counts as kept" in page.locator(".strip").inner_text()
+    assert "undecided count as kept too" in page.locator(".strip").inner_text()
     assert int(facts(page)["edges"]) > 0
     part = int(facts(page)["decided"])
     page.locator(".st-key-do-resume button").click()

@@ -13,7 +13,7 @@ from pahq.discovery.events import RunFailed, to_line
 from pahq.runs import store
 from pahq.runs.config import RunConfig
 from tests.app.conftest import ROOT
-from tests.app.test_discover import _walk, all_text
+from tests.app.reading import all_text, walk
 
 MAIN = str(ROOT / "app/main.py")
 FULL, UNIFORM, PAHQ = "20261101-100000-full", "20261102-100000-rtn", "20261103-100000-pahq"
@@ -41,7 +41,7 @@ def compare(page, **query):
 
 
 def picture(page, kind) -> dict | None:
-    found = [json.loads(e.proto.json) for e in _walk(page.main) if _is_picture(e)]
+    found = [json.loads(e.proto.json) for e in walk(page.main) if _is_picture(e)]
     return next((data for data in found if data["kind"] == kind), None)
 
 

@@ -15,53 +15,7 @@ from pahq.runs import store
 from pahq.runs.config import RunConfig, knobs
 from pahq.runs.state import State
 from tests.app.conftest import ROOT
-
-MAIN = str(ROOT / "app/main.py")
-
-
-@pytest.fixture
-def page(home, fake):
-    return AppTest.from_file(MAIN, default_timeout=20)
-
-
-def picture(page) -> dict:
-    """What the browser was sent."""
-    found = [e for e in page.main if getattr(e, "proto", None) is not None]
-    proto = next(e.proto for e in _walk(page.main) if _is_picture(e))
-    assert found
-    return json.loads(proto.json)
-
-
-def _walk(block):
-    for element in block.children.values():
-        yield element
-        if hasattr(element, "children"):
-            yield from _walk(element)
-
-
-def _is_picture(element) -> bool:
-    proto = getattr(element, "proto", None)
-    return getattr(proto, "component_name", "") == "pahq.observatory"
-
-
-def text(page) -> str:
-    return " ".join(str(element.proto.body) for element in page.main.get("html"))
-
-
-def all_text(page) -> str:
-    return " ".join(str(e.proto.body) for e in page.get("html"))
-
-
-def set_up(page, **values):
-    for key, value in values.items():
-        page.session_state[key] = value
-    return page.run()
-
-
-def only_run(page):
-    folders = store.list_runs()
-    assert len(folders) == 1
-    return folders[0]
+from tests.app.reading import MAIN, all_text, only_run, picture, set_up, text
 
 
 def test_a_recording_is_on_screen_before_anything_is_computed(page, fake):
@@ -94,7 +48,9 @@ def test_a_file_is_not_cut_to_the_usual_number_of_a_recording(
 ):
     config = RunConfig(model="tiny-gpt", task="ioi", threshold=0.3, examples=recorded)
     (home / "recordings" / "made-ioi" / "config.json").write_text(config.as_json())
-    (tmp_path / "mine.json").write_text('{"prompts": [{"clean": [1, 2], "corrupt": [2, 2]}]}')
+    (tmp_path / "mine.json").write_text(
+        '{"prompts": [{"clean": [1, 2], "corrupt": [2, 2], "answers": [3]}]}'
+    )
     page.run()
     set_up(page, task=choices.FILE, task_path=str(tmp_path / "mine.json"))
     page.button("run").click().run()
@@ -113,7 +69,7 @@ def test_without_any_recording_the_page_says_what_to_do(page, home, fake, monkey
 def test_an_earlier_run_says_how_many_edges_a_threshold_would_keep(page):
     page.run()
     assert "About 55 of 1,519 edges would stay" in all_text(page)
-    assert "estimate from made-ioi" in all_text(page)
+    assert "estimate from a recording at τ 0.01" in all_text(page)
     page.text_input("tau").set_value("1").run()
     assert "About 0 of" in all_text(page)
 
@@ -158,17 +114,6 @@ def test_slider_and_box_are_bound_to_each_other(page):
     assert only_run(page).config.threshold == 0.0021
 
 
-@pytest.mark.parametrize("bad", ["0", "-1", "nan", "inf", "much"])
-def test_a_threshold_that_decides_nothing_is_refused_with_the_reason(page, fake, bad):
-    page.run()
-    page.text_input("tau").set_value(bad).run()
-    page.button("run").click().run()
-    assert "is not a positive number" in all_text(page)
-    assert "What to do" in all_text(page)
-    assert fake.asked == []
-    assert not page.exception
-
-
 def test_the_policy_switch_offers_the_three_of_the_paper_and_the_rest(page):
     page.run()
     switch = page.segmented_control("policy")
@@ -193,31 +138,6 @@ def test_a_model_that_must_be_downloaded_says_so_plainly(page):
     assert "needs download" in page.sidebar.caption[0].value
     assert "498 MB" in page.sidebar.info[0].value
     assert "work offline" in page.sidebar.info[0].value
-
-
-def test_an_own_directory_can_be_named(page, tmp_path, fake):
-    page.run()
-    page.selectbox("model").set_value("directory").run()
-    assert page.button("run").disabled
-    page.text_input("model_path").set_value(str(tmp_path)).run()
-    page.button("run").click().run()
-    assert only_run(page).config.model == str(tmp_path)
-
-
-def test_a_model_that_fails_the_task_gets_a_warning_before_the_search(page, fake):
-    fake.answer = {"task_score": 0.12, "examples": 50, "warning": "It hardly does the task."}
-    set_up(page, model="hand-induction", task="induction")
-    assert "It hardly does the task." in all_text(page)
-    assert "right on 12% of 50 prompts" in all_text(page)
-
-
-def test_the_check_is_asked_once_for_the_same_settings(page, fake):
-    set_up(page, model="hand-induction", task="induction")
-    page.run()
-    page.text_input("tau").set_value("0.5").run()  # changes nothing that is checked
-    assert len(fake.checked) == 1
-    page.number_input("knob_examples").set_value(9).run()
-    assert len(fake.checked) == 2
 
 
 def running(page, fake, upto=400):
@@ -247,7 +167,8 @@ def test_a_run_in_work_can_be_paused_stopped_and_resumed(page, fake):
         log.write('{"type":"run_stopped","t":3,"decided":400}\n')
     page.run()
     assert "Stopped" in text(page)
-    assert "the rest counts as kept" in text(page)
+    assert "400 of 1,519 edges decided, " in text(page)
+    assert "the 1,119 undecided count as kept too." in text(page)
     page.button("do-resume").click().run()
     asked = [what for what, _ in fake.asked]
     assert asked == ["run", "pause", "step", "go_on", "stop", "run"]
@@ -289,6 +210,36 @@ def test_a_failed_run_says_what_why_and_how_to_fix_it(page, fake):
     assert page.button("do-resume")
 
 
+def test_a_run_that_failed_before_its_first_decision_shows_its_reason_alone(page, fake):
+    page.run()
+    page.button("run").click().run()
+    run = only_run(page)
+    fake.jobs[run.id].phase = "failed"
+    error = {"what": "No hub.", "why": "no network", "fix": "go online"}
+    line = json.dumps({"type": "run_failed", "t": 0, "error": error}) + "\n"
+    (run.path / "events.jsonl").write_text(line)
+    page.run()
+    assert all(part in text(page) for part in ("No hub.", "No network", "Go online"))
+    assert "before the first decision" in text(page)
+    sent = picture(page)
+    assert (sent["run"], sent["header"], sent["rows"]) == (run.id, None, [])
+    labels = [button.label for button in page.main.button]
+    assert labels == ["Try again", "Dismiss"]  # there is nothing to resume
+    page.button("do-again").click().run()
+    assert [what for what, _ in fake.asked] == ["run", "run"]
+
+
+def test_run_keeps_selected_nodes_of_the_same_model(page):
+    page.query_params["node"] = "a1.h3"
+    page.query_params["edge"] = "7"
+    page.run()
+    page.button("run").click().run()
+    assert picture(page)["initial"] == {"node": "a1.h3"}
+    set_up(page, model="hand-induction", task="induction")
+    page.button("run").click().run()
+    assert picture(page)["initial"] == {}
+
+
 def test_an_error_stays_until_it_is_dismissed(page, fake):
     run = running(page, fake)
     fake.jobs[run.id].phase = "failed"
@@ -313,12 +264,6 @@ def test_a_failed_run_shows_the_workers_last_words(page, fake, tmp_path):
     shown = next(box for box in page.main.expander if box.label == "Show log")
     assert "line 99" in shown.code[0].value
     assert "line 10\n" not in shown.code[0].value
-
-
-def test_a_worker_that_cannot_start_is_said(page, fake):
-    fake.problem = {"what": "No worker.", "why": "because", "fix": "repair it"}
-    page.run()
-    assert "No worker. Repair it." in all_text(page)
 
 
 def test_reload_attaches_to_the_run_of_the_url_with_its_settings(home, fake):

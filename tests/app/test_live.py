@@ -1,6 +1,10 @@
+import json
+
+import pytest
 from made_logs import write_run
 
 from live import Load, Tail
+from pahq.discovery.events import RunStopped, to_line
 from pahq.runs.store import RunFolder
 
 
@@ -49,3 +53,17 @@ def test_a_run_that_goes_on_after_its_end_has_no_flips_until_it_ends_again(tmp_p
     (folder.path / "events.jsonl").write_text("".join(lines[:900]))
     tail.read()
     assert tail.message()["measured"]["refused"]["flips"] == "Counted when this run has ended."
+
+
+@pytest.mark.parametrize(("decided", "known"), [(400, True), (300, False)])
+def test_a_stopped_run_comes_with_what_its_circuit_does_unless_an_earlier_one_was_measured(
+    tmp_path, decided, known
+):
+    folder = RunFolder(write_run(tmp_path / "r", upto=400))
+    with (folder.path / "events.jsonl").open("a") as log:
+        log.write(to_line(RunStopped(400), t=3.0))
+    summary = {"status": "stopped", "edges_decided": decided, "peak_bytes": 7}
+    (folder.path / "summary.json").write_text(json.dumps(summary))
+    tail = Tail(folder)
+    tail.read()
+    assert tail.message()["ending"].get("summary") == (summary if known else None)

@@ -96,6 +96,28 @@ def test_endings_are_told_apart():
     assert (failed.kind, failed.error) == ("failed", ERROR)
 
 
+def test_a_stopped_run_says_what_was_decided_and_that_the_rest_counts_as_kept():
+    stopped = feed(ending={"type": "run_stopped"})
+    said = status_of(stopped, state=None, job=None)
+    rest = 1519 - stopped.decided
+    assert said.detail == (
+        f"{stopped.decided} of 1,519 edges decided, {stopped.kept} of them kept; "
+        f"the {rest:,} undecided count as kept too."
+    )
+
+
+def test_a_stopped_run_is_measured_before_it_is_over():
+    found = status_of(feed(), state=state("evaluating"), job=job("stopping"))
+    assert (found.kind, found.detail) == ("stopping", "measuring what is left")
+
+
+def test_only_what_was_begun_can_be_resumed():
+    failed = {"type": "run_failed", "error": ERROR}
+    assert status_of(feed(ending=failed), state=None, job=None).begun
+    assert not status_of(feed(upto=1, ending=failed), state=None, job=None).begun
+    assert not status_of(Feed(), state=state(pid=2**22 + 1), job=None).begun
+
+
 def test_a_run_that_could_not_begin_says_why():
     refused = job("failed")
     refused.error = ERROR

@@ -17,6 +17,7 @@ from pahq.runs import store
 from pahq.runs.client import WorkerClient
 from pahq.runs.config import make_config
 from pahq.runs.pace import Pace
+from pahq.runs.state import State
 from pahq.runs.store import RunFolder
 from pahq.runs.worker import Worker, mark_failed
 
@@ -228,6 +229,14 @@ def test_mark_failed_cuts_half_a_line_and_says_why(folder):
     assert len(lines) == 2
     assert '"t":1.5' in lines[1]
     assert folder.events()[-1] == RunFailed(ERROR)
+
+
+def test_mark_failed_keeps_what_the_run_has_cost(folder):
+    state = State(1, 0.0, "searching", evaluations=70, peak_bytes=512)
+    folder.write_json("state.json", vars(state))
+    mark_failed(folder, ERROR)
+    after = folder.state
+    assert (after.phase, after.evaluations, after.peak_bytes) == ("failed", 70, 512)
 
 
 def test_mark_failed_leaves_an_ended_run_as_it_is(folder):

@@ -12,10 +12,12 @@ export function kpis(scene) {
   const { header } = log;
   const share = view.step / Math.max(header.edges, 1);
   const summary = ending?.summary;
+  const open = header.edges - log.decided;
   const whole = !running && view.step >= log.decided;
   return [
     tile("kept", "Edges kept", count(view.kept.length),
-      `of ${count(header.edges)} in the model`),
+      whole && summary && open ? `plus ${count(open)} undecided`
+        : `of ${count(header.edges)} in the model`),
     tile("decided", "Decided", percent(share), `${count(view.skipped)} without a test`,
       `<div class="obs-bar"><i style="width:${(100 * share).toFixed(2)}%"></i></div>`),
     tile("damage", metricName(header.metric),
@@ -23,15 +25,21 @@ export function kpis(scene) {
       whole && summary ? "of the circuit, in FP32" : "of the cuts so far", spark(view)),
     tile("recovered", "Behaviour recovered",
       whole && summary ? recovered(summary) : "–",
-      recoveredNote(running, whole && summary)),
-    speed({ log, view, running, summary, whole }),
+      recoveredNote(scene, whole && summary)),
+    speed({ ...scene, summary, whole }),
     memory({ ...scene, summary }),
   ].join("");
 }
 
-function recoveredNote(running, known) {
-  if (known) return "100% = the full model";
-  return running ? "known at the end" : "of the whole run";
+/** Why there is no number yet, or what it is measured by. */
+function recoveredNote({ log, view, running, status }, known) {
+  if (known) {
+    return log.decided < log.header.edges ? "with all undecided" : "100% = the full model";
+  }
+  if (view.step < log.decided) return "of the whole run";
+  if (!running) return "not measured: unfinished";
+  return log.decided < log.header.edges && status.kind !== "stopping"
+    ? "known at the end" : "being measured";
 }
 
 function recovered(summary) {
@@ -40,12 +48,12 @@ function recovered(summary) {
   return span > 0 && Number.isFinite(damage) ? percent((nothing - damage) / span, 1) : "–";
 }
 
-function speed({ log, view, running, summary, whole }) {
+function speed({ log, view, running, status, summary, whole }) {
   const tested = view.step - view.skipped;
   const rate = view.t > 0 ? tested / view.t : null;
   const value = rate ? `${count(rate)} <small>tests/s</small>` : "–";
   let below = `after ${duration(view.t)}`;
-  if (running && view.step >= log.decided) {
+  if (running && view.step >= log.decided && status.kind !== "stopping") {
     const left = Math.max(timeLeft(view, log.header.edges), 1); // "about under 1 s" is no English
     below = tested > 8 ? `about ${duration(left)} left` : "measuring";
   } else if (whole && summary) {
@@ -65,8 +73,9 @@ function memory(scene) {
   const { summary, status, running } = scene;
   const stored = storedBytes(scene);
   const below = stored ? `weights ${bytes(stored.now)} of ${bytes(stored.full)}` : "whole process";
-  const peak = running ? status?.memory : summary?.peak_bytes;
-  return tile("memory", running ? "Memory" : "Peak memory", bytes(peak), below);
+  const now = running ? status.memory : null;
+  const peak = summary?.peak_bytes || status.peak;
+  return tile("memory", now ? "Memory" : "Peak memory", bytes(now ?? peak), below);
 }
 
 /** Damage over the decisions so far, as a small line. */

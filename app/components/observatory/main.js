@@ -17,7 +17,8 @@ import { MODES, noteLine, shownMode } from "./modes.js";
 import { nodeTab } from "./node_tab.js";
 import { outcomeCard } from "./outcome.js";
 import { Pace } from "./pace.js";
-import { FRAME, budgetLine, legend, waiting } from "./parts.js";
+import { FRAME, NOTHING, budgetLine, legend, waiting } from "./parts.js";
+import { closeDrawer, tellStrip } from "./page.js";
 import { pathsTab } from "./paths.js";
 import { plotly } from "./plot.js";
 import { Scrubber } from "./scrubber.js";
@@ -28,6 +29,7 @@ import { tooltip } from "./tips.js";
 
 const NARROW = 560; // px of width below which a finger on the graph scrolls the page
 const TABS = { node: nodeTab, edge: edgeTab, paths: pathsTab, log: logTab };
+const TEXTS = ["kpis", "budget", "legend", "map-line", "map-note", "outcome", "details", "chart"];
 const TABLES = { graph: edgeTable, map: mapTable, chart: damageTable };
 const instances = new WeakMap();
 const logs = new Map(); // run -> Log: survives a change of page
@@ -69,6 +71,10 @@ class Observatory {
       seek: (step) => this.seek(step), live: () => this.follow(),
     });
     this.pace = new Pace((level) => this.send.state("cost", level));
+    const more = () => this.#more();
+    this.part("details").addEventListener("scroll", more, { passive: true });
+    this.sizes = new ResizeObserver(more);
+    this.sizes.observe(this.part("details"));
     this.stopListening = actionsOf(this);
     plotly().then((Plotly) => { this.Plotly = Plotly; this.draw(); }, () => this.fail());
   }
@@ -77,6 +83,7 @@ class Observatory {
     this.gone = true;
     this.scrubber.stop();
     this.stopListening();
+    this.sizes.disconnect();
     this.graph.destroy();
     this.map.destroy();
     this.root.remove();
@@ -92,8 +99,9 @@ class Observatory {
     if (log && !log.take(data.from, data.rows)) this.send.trigger("resync", Date.now());
     if (!log && data.from > 0) this.send.trigger("resync", Date.now());
     this.encoding = data.encoding ?? this.encoding;
-    this.log = log ?? this.log;
-    this.pending = this.broken ?? (log ? null : waiting(data.status));
+    this.log = log ?? null; // never the run before: its figures are not this one's
+    this.nothing = !data.status.live && data.from === 0 && !data.header;
+    this.pending = this.broken ?? (this.nothing ? NOTHING : log ? null : waiting(data.status));
     this.running = data.status.live;
     if (this.ui.following && this.log) this.ui.step = this.log.decided;
     this.draw();
@@ -101,6 +109,7 @@ class Observatory {
 
   #begin(data) {
     this.run = data.run;
+    if (data.status.live) closeDrawer();
     this.scrubber.stop();
     Object.assign(this.ui, { cursor: null, collapsed: new Set() });
     restore(this.ui, data.initial ?? {});
@@ -175,13 +184,15 @@ class Observatory {
   }
 
   draw() {
-    this.root.dataset.state = this.pending ? "waiting" : "shown";
-    this.part("waiting").innerHTML = this.pending ?? "";
-    if (!this.log || !this.encoding || document.hidden) return;
+    this.root.dataset.state = this.nothing ? "nothing" : this.pending ? "waiting" : "shown";
+    this.put("waiting", this.pending ?? "");
+    if (!this.log) this.#forget();
+    if (!this.encoding || document.hidden) return;
     const began = performance.now();
     const theme = currentTheme(this.root, this.encoding);
     if (theme !== this.theme) publish(theme, this.root);
     this.theme = theme;
+    if (!this.log) return;
     this.scene = this.#scene(theme);
     this.text();
     this.textMs = performance.now() - began;
@@ -211,11 +222,27 @@ class Observatory {
     return scene;
   }
 
-  /** Replace the inside of a part where it has changed: what has the focus there keeps it. */
+  /** Say that the details go on below, where they do. */
+  #more() {
+    const { scrollHeight, scrollTop, clientHeight } = this.part("details");
+    this.part("more").hidden = scrollHeight - scrollTop - clientHeight < 8;
+  }
+
+  /** Nothing is known of the run on screen: what belongs to another one goes. */
+  #forget() {
+    for (const name of ["step", "edges", "decided", "run", "lines", "drawn"]) {
+      delete this.root.dataset[name];
+    }
+    for (const name of TEXTS) this.put(name, "");
+    this.scene = null;
+  }
+
+  /** Replace the inside of a part if it has changed: what has the focus there keeps it. */
   put(name, html) {
-    if (html === this.html[name]) return;
+    if (html === this.html[name]) return false;
     this.part(name).innerHTML = html;
     this.html[name] = html;
+    return true;
   }
 
   text() {
@@ -224,6 +251,7 @@ class Observatory {
       step: scene.step, edges: scene.view.kept.length, decided: scene.log.decided,
       run: scene.run, lines: scene.drawn.edges.length,
     });
+    tellStrip(scene.status);
     this.put("kpis", kpis(scene));
     this.put("budget", budgetLine(scene));
     this.put("legend", legend(scene));
@@ -234,7 +262,7 @@ class Observatory {
     const body = this.part("details");
     if (body.dataset.tab !== scene.tab) body.scrollTop = 0;
     body.dataset.tab = scene.tab;
-    this.put("details", TABS[scene.tab](scene));
+    if (this.put("details", TABS[scene.tab](scene))) requestAnimationFrame(() => this.#more());
     setButtons(this.root, scene);
     this.part("map").setAttribute("aria-label", capital(scene.mode.shows(scene)));
     for (const [name, table] of Object.entries(TABLES)) {
@@ -251,7 +279,7 @@ class Observatory {
 
   /** One drawing at a time; the latest wish is drawn next. */
   async pictures() {
-    if (this.gone) return;
+    if (this.gone || !this.scene) return;
     if (!this.Plotly || this.drawing) {
       this.again = true;
       return;

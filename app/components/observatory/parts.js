@@ -77,6 +77,7 @@ export const FRAME = `
         <button type="button" role="tab" data-tab="paths">Paths</button>
         <button type="button" role="tab" data-tab="log">Log</button></div></header>
       <div class="obs-details" data-part="details" role="tabpanel" tabindex="0"></div>
+      <div class="obs-more" data-part="more" aria-hidden="true" hidden>more below ↓</div>
     </section>
   </div>
 </div>
@@ -127,11 +128,11 @@ export function legend({ ui, drawn, colourBy, log, over }) {
     ${mlp ? "<span><b>◆</b> MLP</span>" : ""}${live}<span class="obs-wide">width: effect</span>`;
 }
 
-/** What is said instead of a picture. */
+/** What stands where the picture would be of a run that ended without a decision. */
+export const NOTHING = "<div><b>No circuit</b><p>This run ended before its first decision.</p></div>";
+
+/** What is said until there is a picture. */
 export function waiting(status) {
-  if (!status.live) {
-    return "<div><b>Nothing was decided yet.</b><p>What happened stands above.</p></div>";
-  }
   return `<div><span class="obs-pulse" aria-hidden="true"></span><b>${escape(status.title)}</b>
     <p>${escape(status.detail ?? "")}</p></div>`;
 }

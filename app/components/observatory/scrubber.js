@@ -127,6 +127,7 @@ export class Scrubber {
     live.dataset.running = running;
     this.#put("ticks", ticks(log, total, widths.track || 200));
     this.#put("marks", marks(log, total));
+    this.#put("moments", moments(log));
   }
 
   /** Write only what has changed: a mark that has the focus keeps it. */
@@ -158,8 +159,15 @@ function marks(log, total) {
     const words = `${what}: decision ${count(step)}`;
     const left = (100 * step) / Math.max(total, 1);
     return `<button type="button" data-do="mark" data-step="${step}" title="${words}"
-      aria-label="${words}" style="left:${left.toFixed(2)}%"></button>`;
+      aria-label="${words}" tabindex="-1" style="left:${left.toFixed(2)}%"></button>`;
   }).join("");
+}
+
+/** The same in words, for whoever does not know what the flags are. */
+function moments(log) {
+  return log.bookmarks.list(metricName(log.header.metric)).map(([step, what]) =>
+    `<button type="button" data-do="mark" data-step="${step}" title="Go to this decision">
+      <i aria-hidden="true">▼</i>${what} <b>${count(step)}</b></button>`).join("");
 }
 
 const key = (action, label, hint, path) =>
@@ -182,4 +190,5 @@ const TEMPLATE = `
     <div class="obs-ticks" aria-hidden="true"></div></div>
   <div class="obs-at"></div>
   <button type="button" data-do="live" class="obs-live" title="End">
-    <b aria-hidden="true"></b><span>Live</span></button>`;
+    <b aria-hidden="true"></b><span>Live</span></button>
+  <div class="obs-moments" role="group" aria-label="Moments of the search"></div>`;
