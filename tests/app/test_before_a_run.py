@@ -68,7 +68,7 @@ def test_run_waits_for_a_task_that_the_model_has_words_for(page, fake):
     set_up(page, model="attn-2l", task="ioi")
     shown = all_text(page)
     assert "What to do" in shown
-    assert "names of one token" in shown
+    assert "that are one token it needs" in shown
     assert page.button("run").disabled
     set_up(page, task="induction")
     assert not page.button("run").disabled
