@@ -178,15 +178,18 @@ def window(chromium):
 
 
 @pytest.fixture
-def open_page(window):
+def open_page(window, chromium):
     """Open pages; afterwards nothing may have gone wrong in any of them."""
     pages, troubles = [], []
+    touched = []
 
-    def open_(url: str, *, permissions=(), **media):
+    def open_(url: str, *, permissions=(), has_touch=False, **media):
         if not window.pages:  # one that stays, or the process would end with each test
             window.new_page().goto(urljoin(url, "/_stcore/health"))
         window.grant_permissions(permissions)
-        page = window.new_page()
+        if has_touch:  # a property of a whole window
+            touched.append(chromium.new_context(has_touch=True))
+        page = (touched[-1] if has_touch else window).new_page()
         pages.append(page)
         page.set_default_timeout(20_000)
         page.on("console", lambda m: troubles.append(m.text) if m.type == "error" else None)
@@ -198,8 +201,8 @@ def open_page(window):
         return page
 
     yield open_
-    for page in pages:
-        page.close()
+    for each in (*pages, *touched):
+        each.close()
     window.clear_permissions()
     window.clear_cookies()
     assert troubles == []
