@@ -38,7 +38,7 @@ class StandingMlp:
     output: Float[Tensor, "standing d_model"]
 
 
-def stand(reads: Float[Tensor, "standing d_model"], mlp: MlpWeights) -> StandingMlp:
+def standing_mlp(reads: Float[Tensor, "standing d_model"], mlp: MlpWeights) -> StandingMlp:
     """Return what an MLP computes of what it reads."""
     normalised = components.normalise(reads, mlp.norm)
     hidden = product(normalised, mlp.into, mlp.into_bias)

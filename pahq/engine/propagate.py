@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pahq.engine import components
-from pahq.engine.moved import StandingMlp, moved_output, stand
+from pahq.engine.moved import StandingMlp, moved_output, standing_mlp
 from pahq.engine.places import Places
 from pahq.engine.reading import Change, Reading, Rows, level_of, of_rows
 from pahq.graph.build import Graph
@@ -353,11 +353,11 @@ class Propagation:
             return self.reading.mlp(name, reads, fmt)
         weights, flat = self.reading.mlp_weights(name), reads.flatten(0, 1)
         if keep:
-            self.mlps[name] = stand(flat, weights)
+            self.mlps[name] = standing_mlp(flat, weights)
             return self.mlps[name].output.view_as(reads)
         at = self.reading.receiver_places(name, first)
         if name not in self.mlps:
-            self.mlps[name] = stand(self.reading.now(name, at).flatten(0, 1), weights)
+            self.mlps[name] = standing_mlp(self.reading.now(name, at).flatten(0, 1), weights)
         count = len(at)
         prompts = torch.arange(len(reads), device=reads.device) if rows is None else rows
         beside = (prompts[:, None] * count + torch.arange(count, device=reads.device)).flatten()

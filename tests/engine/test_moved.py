@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pahq.engine import components, moved
-from pahq.engine.moved import moved_output, stand
+from pahq.engine.moved import moved_output, standing_mlp
 from pahq.models.weights import MlpWeights, Norm
 from pahq.precision import native
 from pahq.precision.formats import BF16, FP8_E4M3, FP32, INT8
@@ -40,7 +40,7 @@ def moved_and_exact(seed, fmt, size, activation="gelu_new", norm=True):
     beside = torch.randint(0, STANDING, (17,), generator=generator)
     other = reads[beside] + gaussian(generator, 17, WIDTH, scale=size)
     with torch.inference_mode():
-        standing = stand(reads, mlp)
+        standing = standing_mlp(reads, mlp)
         found = moved_output(other, beside, standing, mlp, fmt, Products())
         exact = components.mlp_output(other, mlp, FP32, Products())
     return found, exact, standing.output[beside]
