@@ -9,6 +9,10 @@ import pytest
 import torch
 from hypothesis import settings
 
+from tests import typecheck
+
+typecheck.install()
+
 
 def pytest_collection_modifyitems(items):
     """Skip what needs a GPU where there is none."""

