@@ -20,24 +20,24 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from pahq.engine import components
-from pahq.engine.focus import Focus, joined
+from pahq.engine.focus import WORKSPACE, Focus, joined
 from pahq.engine.likely import LikelyTokens
 from pahq.engine.places import Places
 from pahq.engine.prefetch import Prefetch
 from pahq.engine.problem import Cuts, Problem
 from pahq.engine.propagate import Propagation, Shortcuts
 from pahq.engine.reading import Reading
-from pahq.engine.readout import Readout
+from pahq.engine.readout import Readout, full_log_probs
 from pahq.engine.repeats import Repeats
-from pahq.engine.standing import Trace, ablated, trace
+from pahq.engine.standing import Carried, Trace, ablated, spaced, trace
 from pahq.engine.whole import final_residual
 from pahq.graph.build import Graph
 from pahq.graph.nodes import LOGITS, Receiver, ReceiverKind, Sender
 from pahq.metrics import Targets, task_score, unpatched
-from pahq.models.pages import Pages, trim_heap
+from pahq.models.pages import Pages, keep_heap, trim_heap
 from pahq.models.weights import ModelWeights
 from pahq.precision.formats import FP32
-from pahq.precision.matmul import CHANNELS, Products
+from pahq.precision.matmul import Products
 from pahq.precision.policy import RECIPES, Plan
 from pahq.tasks.batches import PromptBatch
 
@@ -76,6 +76,7 @@ class FastEvaluator:
         self.shortcuts = shortcuts or Shortcuts()
         self.pages = pages or Pages()
         self.multiply = multiply or Products(release=self.pages.release)
+        self.full = Plan(RECIPES["fp32"].background(problem.graph))
         self.background = Plan(problem.policy.background(problem.graph))
         self.plan = self.background
         self.evaluations = 0
@@ -85,14 +86,16 @@ class FastEvaluator:
         self.prefetch = Prefetch(
             problem.graph, problem.policy, self._matrices, self.multiply.residency
         )
-        self._large = sum(model.sizes().values()) >= LARGE
+        large = sum(model.sizes().values()) >= LARGE
+        keep_heap(WORKSPACE if large else 4 * WORKSPACE)
+        self.tidy = trim_heap if large else lambda: None
         with torch.inference_mode():
             self._store_weights()
             self._parts = [_Part(self, batch) for batch in problem.batches]
         self._mapped_bytes = self.pages.resident_bytes()  # most of FP32's in memory while stored
         self.rest(self._matrices)
         trim_heap()
-        self._cache_bytes = sum(part.reading.held_bytes for part in self._parts)
+        self._cache_bytes = self._standing_bytes()
 
     @property
     def followed(self) -> int:
@@ -106,8 +109,8 @@ class FastEvaluator:
             self._layer = layer
             if self._raised:
                 self._mapped_bytes = max(self._mapped_bytes, self.pages.resident_bytes())
-        if self._large:
-            trim_heap()
+            self._cache_bytes = max(self._cache_bytes, self._standing_bytes())
+        self.tidy()
         self.rest(name for name in self._raised if name not in raised)
         self.prefetch.focus(component)
         self.plan, self._raised = Plan({**self.background.formats, **raised}), raised
@@ -145,8 +148,17 @@ class FastEvaluator:
             "caches": self._cache_bytes,
         }
 
-    def leave_layer(self, layer: int) -> None:
-        """Give back what a forward in FP32 read of a layer that is in another format."""
+    def _standing_bytes(self) -> int:
+        return sum(part.reading.held_bytes for part in self._parts)
+
+    def full_forward(self, tokens: Int[Tensor, "batch pos"]) -> Trace:
+        """Return the final stream of a forward in FP32, after which no layer's weights stay."""
+        return trace(
+            self.model, tokens, self.full, self.multiply,
+            after_layer=self._leave_layer, levels={"logits"}, keep_written=False,
+        )  # fmt: skip
+
+    def _leave_layer(self, layer: int) -> None:
         self.rest(name for name in self._matrices if name[1:].partition(".")[0] == str(layer))
 
     @torch.inference_mode()
@@ -165,6 +177,7 @@ class FastEvaluator:
     @torch.inference_mode()
     def commit(self, receiver: Receiver, senders: Sequence[Sender]) -> None:
         """Cut these edges for good."""
+        self.tidy()  # what the tests freed
         before = self.problem.graph.names_before(receiver)
         cut = frozenset(sender.name for sender in senders)
         for part in self._parts:
@@ -192,22 +205,30 @@ class _Part:
     def __init__(self, owner: FastEvaluator, batch: PromptBatch):
         model, multiply, plan = owner.model, owner.multiply, owner.background
         problem = owner.problem
-        full = Plan(RECIPES["fp32"].background(problem.graph))
-        clean = trace(model, batch.clean, plan, multiply) if plan == full else None
-        targets = Targets(batch, self._full_model(owner, batch, full, clean))
+        clean = trace(model, batch.clean, plan, multiply) if plan == owner.full else None
+        release = owner.pages.release if plan["logits"] != FP32 else None
+        full = clean or owner.full_forward(batch.clean)
+        final = full.streams["logits"][batch.row, batch.position]
+        targets = Targets(batch, full_log_probs(final, model, multiply, release))
         clean = clean or trace(model, batch.clean, plan, multiply)
         trim_heap()
         self.readout = Readout(model, problem.metric, targets, multiply)
-        self.shortcuts = owner.shortcuts
+        self.shortcuts, self._tidy = owner.shortcuts, owner.tidy
         self._batch_size = batch.clean.shape[0]
         self.followed = 0
         places = Places(sorted(set(batch.position.tolist())), batch.position.device)
         self._row, self._place = batch.row, torch.searchsorted(places.index, batch.position)
-        carried = ablated(trace(model, batch.corrupt, plan, multiply), problem.ablation, model)
+        # Streams of means or of nothing take no room: none of them is made anew.
+        levels = spaced(model) if problem.ablation == "corrupt" else None
+        cut = trace(model, batch.corrupt, plan, multiply, levels=levels)
+        carried = Carried(ablated(cut, problem.ablation, model), model, plan, multiply)
+        difference = clean.written
+        for name in difference:  # one after the other: all of both would be in memory
+            difference[name] = difference[name] - carried.written[name]
         self.reading = Reading(
             model,
             clean.streams,
-            {name: value - carried.written[name] for name, value in clean.written.items()},
+            difference,
             carried,
             plan,
             multiply,
@@ -221,27 +242,10 @@ class _Part:
         self._likely = self._likely_tokens(model, multiply) if screens else None
         self._anchored = False
 
-    @staticmethod
-    def _full_model(
-        owner: FastEvaluator, batch: PromptBatch, full: Plan, traced: Trace | None
-    ) -> Float[Tensor, "target vocab"]:
-        """Return the full model's log-probabilities, float64, and keep nothing of its forward."""
-        model, multiply = owner.model, owner.multiply
-        traced = traced or trace(model, batch.clean, full, multiply, after_layer=owner.leave_layer)
-        final = traced.streams["logits"][batch.row, batch.position]
-        x, bias, parts = components.normalise(final, model.norm), model.unembedding_bias, []
-        for part in model.unembedding.split(CHANNELS, dim=1):
-            parts.append(multiply(x, part, FP32))
-            if owner.background["logits"] != FP32:
-                owner.pages.release([part])
-        logits = torch.cat(parts, dim=1).double()
-        trim_heap()
-        return (logits if bias is None else logits + bias).log_softmax(-1)
-
     def _likely_tokens(self, model: ModelWeights, multiply: Products) -> LikelyTokens:
         """Return the tokens that are likely on the clean prompts, or where everything is cut."""
         batch = self.readout.targets.batch
-        cut = self.reading.carried.streams["logits"][batch.row, batch.position]
+        cut = self.reading.carried.stream("logits")[batch.row, batch.position]
         log_probs = components.logits(cut, model, FP32, multiply).double().log_softmax(-1)
         return LikelyTokens(model, torch.cat([self.readout.targets.log_probs, log_probs]))
 
@@ -271,20 +275,17 @@ class _Part:
         rows = self._all_rows(len(cut_sets))
         focus = self._focus(receiver, plan)
         flow, head = focus.flow, focus.flow.heads.get(name)
-        outputs = joined(
-            [
-                flow.output(
-                    receiver, part, which, fmt=fmt, first=first, standing=head, screened=screened
-                )
-                for part, which in focus.portions(reads.flatten(0, 1), rows)
-            ]
+        how = {"fmt": fmt, "first": first, "standing": head, "screened": screened}
+        outputs = (
+            (flow.output(receiver, part, which, **how), which)
+            for part, which in focus.portions(reads.flatten(0, 1), rows)
         )
         repeats = focus.repeats.get(screened)
         if repeats is None:
-            values = self._follow(name, outputs, rows, plan, screened).view(len(cut_sets), -1)
+            values = self._follow(name, outputs, plan, screened).view(len(cut_sets), -1)
         else:
             values = repeats.damages(
-                outputs.unflatten(0, (len(cut_sets), -1)),
+                joined([part for part, _ in outputs]).unflatten(0, (len(cut_sets), -1)),
                 lambda wanted, seen: self._follow_some(name, wanted, seen, plan, screened),
             )
         return values.sum(-1)
@@ -327,6 +328,7 @@ class _Part:
         key = (receiver.name, fmt.name)
         if self._focused is None or self._focused.key != key:
             flow = self.flow.lift(name, fmt) if self.reading.raised(name, fmt) else self.flow
+            self._tidy()
             saturates = receiver.kind in (ReceiverKind.QUERY, ReceiverKind.KEY)
             repeats: dict[bool, Repeats] = {}
             if saturates and self.shortcuts.repeats:
@@ -343,20 +345,31 @@ class _Part:
         found = torch.full(wanted.shape, torch.nan, dtype=torch.float64, device=wanted.device)
         rows = wanted.nonzero()[:, 1]
         if len(rows):
-            found[wanted] = self._follow(name, outputs[wanted], rows, plan, screened)
+            assert self._focused is not None
+            portions = self._focused.portions(outputs[wanted], rows)
+            found[wanted] = self._follow(name, portions, plan, screened)
         return found
 
     def _follow(
-        self, name: str, outputs: Tensor, rows: Tensor, plan: Plan, screened: bool
+        self, name: str, outputs: Iterable[tuple[Tensor, Tensor]], plan: Plan, screened: bool
     ) -> Float[Tensor, " case"]:
-        """Return each case's damage when the component under test writes ``outputs``."""
+        """Return each case's damage when the component under test writes ``outputs``.
+
+        Args:
+            name: the component.
+            outputs: what it writes in some cases, and the prompt of each; made when asked for.
+            plan: formats.
+            screened: multiply changes in low precision.
+        """
         assert self._focused is not None
-        self.followed += len(rows)
-        flow, fmt, finals = self._focused.flow, plan[name], []
-        for part, which in self._focused.portions(outputs, rows):
+        flow, fmt, finals, prompts = self._focused.flow, plan[name], [], []
+        for part, rows in outputs:
             first = flow.first_difference
-            changed = {name: flow.change(name, part, which, fmt=fmt, first=first)}
-            finals.append(flow.follow(changed, which, first=first, screened=screened))
+            changed = {name: flow.change(name, part, rows, fmt=fmt, first=first)}
+            finals.append(flow.follow(changed, rows, first=first, screened=screened))
+            prompts.append(rows)
+        rows = joined(prompts)
+        self.followed += len(rows)
         return self._read_out(joined(finals), rows, plan, screened)
 
     def _read_out(

@@ -9,7 +9,7 @@ from torch import Tensor
 from pahq.engine.propagate import Propagation
 from pahq.engine.repeats import Repeats
 
-WORKSPACE = 1 << 26  # bytes for what is followed at once: enough for matrix products' full speed
+WORKSPACE = 1 << 25  # bytes for what is followed at once: enough for matrix products' full speed
 
 
 @dataclass(frozen=True, eq=False)

@@ -154,6 +154,7 @@ class Propagation:
         at = self.reading.receiver_places(receiver.name, first)
         wanted = [frozenset(cut) for cut in cut_sets]
         known = [self._start(receiver, first, at, frozenset.intersection(*wanted))]
+        self._walked.pop(screened, None)  # its memory serves for what comes now
         found = known[0][1].new_empty((len(cut_sets), *known[0][1].shape))
         for number, cut in enumerate(cut_sets):
             have, x = _nearest(known, wanted[number])

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from pahq.engine import components
 from pahq.engine.places import Places
-from pahq.engine.standing import Narrow, Stream, Trace
+from pahq.engine.standing import Carried, Narrow, Stream
 from pahq.graph.nodes import Receiver
 from pahq.models.weights import HeadWeights, MlpWeights, ModelWeights, Norm
 from pahq.precision.formats import NumberFormat
@@ -57,7 +57,7 @@ class Reading:
         model: ModelWeights,
         clean: dict[str, Stream],
         difference: dict[str, Narrow],
-        carried: Trace,
+        carried: Carried,
         plan: Plan,
         multiply: Products,
         *,
@@ -87,8 +87,8 @@ class Reading:
     @property
     def held_bytes(self) -> int:
         """Bytes of the values that stand."""
-        kinds = (self.clean, self.difference, self.carried.streams, self.carried.written)
-        held = {x.data_ptr(): x for each in kinds for x in each.values()}
+        tensors = (*self.clean.values(), *self.difference.values(), *self.carried.tensors())
+        held = {x.data_ptr(): x for x in tensors}
         return sum(x.numel() * x.element_size() for x in held.values())
 
     def lift(self, component: str, after: Sequence[str]) -> "Reading":
@@ -104,7 +104,7 @@ class Reading:
         other.difference = dict(self.difference)
         for name in after:
             other.difference[name] = self.difference[name].clone()
-        other.difference[component] = torch.zeros_like(self.carried.streams["logits"])
+        other.difference[component] = torch.zeros_like(self.carried.stream("logits"))
         return other
 
     def decide(self, receiver: Receiver, senders: Sequence[str], cut: frozenset[str]) -> None:
@@ -112,6 +112,8 @@ class Reading:
         self.kept[receiver.name] = [name for name in senders if name not in cut]
         self._sums.clear()
         level = level_of(receiver.name)
+        if receiver.component in self.places:
+            self.carried.keep(level)
         if self._level not in (level, None):
             self.clean.pop(self._level)  # everything that reads it is decided
         self._level = level
@@ -224,7 +226,7 @@ class Reading:
 
     def _standing_sum(self, receiver: str, senders: Sequence[str], at: Places) -> AtPlaces:
         """Return the carried stream plus some senders' standing differences."""
-        total = at.take(self.carried.streams[level_of(receiver)])
+        total = at.take(self.carried.stream(level_of(receiver)))
         narrow = [n for n in senders if n.startswith("a") and n != self.lifted]
         if narrow:
             total = total + self._out([(n, at.take(self.difference[n])) for n in narrow])

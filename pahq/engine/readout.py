@@ -9,6 +9,7 @@ Differences of logits need only the answers' columns. Everything else computes f
 alternatives at a time.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
@@ -18,9 +19,10 @@ from torch import Tensor
 from pahq.engine import components
 from pahq.engine.likely import LikelyTokens
 from pahq.metrics import Metric, Targets, kl, logit_diff, logit_diff_max
+from pahq.models.pages import trim_heap
 from pahq.models.weights import ModelWeights
 from pahq.precision.formats import FP32, NumberFormat
-from pahq.precision.matmul import Products, rounded_rows
+from pahq.precision.matmul import CHANNELS, Products, rounded_rows
 from pahq.precision.quantize import Stored, round_trip
 from pahq.tasks.batches import NO_TOKEN
 
@@ -135,6 +137,26 @@ class Readout:
                 for part, which in zip(residuals.split(step), items.split(step), strict=True)
             ]
         )
+
+
+def full_log_probs(
+    final: Residuals,
+    model: ModelWeights,
+    multiply: Products,
+    release: Callable[[list[Tensor]], None] | None,
+) -> Float[Tensor, "item vocab"]:
+    """Return log-probabilities in FP32, float64, given final residuals before LayerNorm.
+
+    ``release`` is told which columns of the unembedding are not needed any more.
+    """
+    x, bias, parts = components.normalise(final, model.norm), model.unembedding_bias, []
+    for part in model.unembedding.split(CHANNELS, dim=1):
+        parts.append(multiply(x, part, FP32))
+        if release is not None:
+            release([part])
+    logits = torch.cat(parts, dim=1).double()
+    trim_heap()
+    return (logits if bias is None else logits + bias).log_softmax(-1)
 
 
 def at(targets: Targets, items: Items) -> Targets:

@@ -5,7 +5,7 @@ kept edges that is a short sum. The differences of heads are kept as wide as a h
 about six times smaller than what they write.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 
 import torch
@@ -20,6 +20,7 @@ from pahq.precision.product import product
 
 Stream = Float[Tensor, "batch pos d_model"]
 Narrow = Float[Tensor, "batch pos width"]  # d_head for heads, d_model for MLPs and input
+APART = 4  # layers between streams that are kept where the others can be made from them
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +29,7 @@ class Trace:
 
     Attributes:
         streams: residual stream where each layer's attention (``a3``), each MLP (``m3``) and
-            ``logits`` read it.
+            ``logits`` read it, as far as it was kept.
         written: what each sender wrote; of a head, its rounded input of W_O instead.
     """
 
@@ -45,6 +46,8 @@ def trace(
     *,
     begin: tuple[int, Stream] | None = None,
     after_layer: Callable[[int], None] = lambda layer: None,
+    levels: Container[str] | None = None,
+    keep_written: bool = True,
 ) -> Trace:
     """Run the model under ``plan`` and keep what the fast engine needs.
 
@@ -55,41 +58,120 @@ def trace(
         multiply: matrix products.
         begin: a layer and what it reads, if what lies below is known already.
         after_layer: is told the number of each layer that is done.
+        levels: the streams to keep, by who reads them; None keeps all.
+        keep_written: whether what senders wrote is kept.
     """
     found = Trace()
+
+    def keep(level: str, stream: Stream) -> None:
+        if levels is None or level in levels:
+            found.streams[level] = stream
+
+    written: dict[str, Narrow] = found.written if keep_written else {}
     if begin is None:
         begin = 0, components.embed(model, tokens, plan["input"])
-        found.written["input"] = begin[1]
+        written["input"] = begin[1]
     first, stream = begin
     for layer, block in enumerate(model.blocks[first:], first):
-        found.streams[f"a{layer}"] = stream
-        stream = stream + _heads(found, layer, block, stream, plan, multiply)
+        keep(f"a{layer}", stream)
+        written.update(_heads(layer, block, stream, plan, multiply))
+        stream = _step(f"a{layer}", stream, written, model, plan, multiply)
         if block.mlp is not None:
             name = f"m{layer}"
-            found.streams[name] = stream
-            out = components.mlp_output(stream, block.mlp, plan[name], multiply)
-            found.written[name] = out
-            stream = stream + out
+            keep(name, stream)
+            written[name] = components.mlp_output(stream, block.mlp, plan[name], multiply)
+            stream = _step(name, stream, written, model, plan, multiply)
+        if not keep_written:
+            written.clear()
         after_layer(layer)
-    found.streams["logits"] = stream
+    keep("logits", stream)
     return found
 
 
 def _heads(
-    found: Trace, layer: int, block: Block, stream: Stream, plan: Plan, multiply: Products
-) -> Stream:
-    x = components.normalise(stream, block.norm)
-    total = block.attention_bias.expand_as(stream)
+    layer: int, block: Block, stream: Stream, plan: Plan, multiply: Products
+) -> dict[str, Narrow]:
+    """Return the rounded input of each head's W_O."""
+    x, found = components.normalise(stream, block.norm), {}
     for h, head in enumerate(block.heads):
         name = f"a{layer}.h{h}"
         fmt = plan[name]
         q = components.query(x, head, fmt, multiply)
         k = components.key(x, head, fmt, multiply)
         v = components.value(x, head, fmt, multiply)
-        mixed = components.mixed_values(q, k, v, head.score_scale, fmt)
-        found.written[name] = mixed
-        total = total + product(mixed, multiply.rounded(head.out, fmt))
-    return total
+        found[name] = components.mixed_values(q, k, v, head.score_scale, fmt)
+    return found
+
+
+def _step(
+    level: str,
+    stream: Stream,
+    written: dict[str, Narrow],
+    model: ModelWeights,
+    plan: Plan,
+    multiply: Products,
+) -> Stream:
+    """Return the stream behind the components that read ``stream`` at ``level``."""
+    if level[0] == "m":
+        return stream + written[level]
+    block = model.blocks[int(level[1:])]
+    total = block.attention_bias.expand_as(stream)
+    for h, head in enumerate(block.heads):
+        name = f"{level}.h{h}"
+        total = total + product(written[name], multiply.rounded(head.out, plan[name]))
+    return stream + total
+
+
+class Carried:
+    """What cut edges carry, and the residual streams of nothing else.
+
+    Few streams are read during a search: those of levels at which a component is read itself. So
+    only some are kept from the beginning, and others made from these when they are wanted.
+
+    Attributes:
+        written: what each sender's cut edges carry; of a head, the rounded input of W_O instead.
+    """
+
+    def __init__(self, found: Trace, model: ModelWeights, plan: Plan, multiply: Products):
+        self.written, self._kept = found.written, found.streams
+        self._how = model, plan, multiply
+        self._levels = levels_of(model)
+        self._last: tuple[str, Stream] | None = None
+
+    def stream(self, level: str) -> Stream:
+        """Return the stream at a level; it needs what all senders below it write."""
+        if level in self._kept:
+            return self._kept[level]
+        known = dict([self._last]) if self._last is not None else {}
+        known |= self._kept
+        end = self._levels.index(level)
+        start = next(i for i in range(end, -1, -1) if self._levels[i] in known)
+        stream = known[self._levels[start]]
+        for below in self._levels[start:end]:
+            stream = _step(below, stream, self.written, *self._how)
+        self._last = level, stream
+        return stream
+
+    def keep(self, level: str) -> None:
+        """Keep the stream at a level: what lies below may be let go of."""
+        self._kept[level] = self.stream(level)
+        self._last = None
+
+    def tensors(self) -> list[Tensor]:
+        """Return all that is kept."""
+        return [*self.written.values(), *self._kept.values()]
+
+
+def levels_of(model: ModelWeights) -> list[str]:
+    """Return the names of the levels at which streams are read, lowest first."""
+    blocks = enumerate(model.blocks)
+    found = [[f"a{i}"] if block.mlp is None else [f"a{i}", f"m{i}"] for i, block in blocks]
+    return [level for each in found for level in each] + ["logits"]
+
+
+def spaced(model: ModelWeights) -> frozenset[str]:
+    """Return the levels of which ``Carried`` needs streams to make all others."""
+    return frozenset({"logits", *(f"a{layer}" for layer in range(0, len(model.blocks), APART))})
 
 
 def ablated(corrupt: Trace, ablation: str, model: ModelWeights) -> Trace:

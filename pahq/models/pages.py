@@ -20,6 +20,7 @@ SUFFIX = ".safetensors"
 _SMAPS = Path("/proc/self/smaps")
 _HEADER = re.compile(r"([0-9a-f]+)-([0-9a-f]+) (\S+) \S+ \S+ \S+\s*(.*)")
 _DONTNEED = 4  # Linux' MADV_DONTNEED
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of glibc's mallopt
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,25 @@ def _madvise(start: int, length: int) -> None:
 
 def trim_heap() -> None:
     """Give memory that was freed back to the system, where the C library (glibc) can."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform != "win32" else None
+    trim = _of_glibc("malloc_trim")
     if trim is not None:
         trim(0)
+
+
+def keep_heap(spare: int) -> None:
+    """Let what a test frees serve for the next one, where the C library (glibc) can.
+
+    By itself it gives larger blocks back at once, and a search takes and frees MBs all the time:
+    every page of them would be mapped and cleared anew.
+
+    Args:
+        spare: bytes that may stay behind the last block in use.
+    """
+    option = _of_glibc("mallopt")
+    if option is not None:
+        option(_MMAP_THRESHOLD, 32 << 20)  # more than it admits has no effect
+        option(_TRIM_THRESHOLD, spare)
+
+
+def _of_glibc(name: str) -> Callable[..., int] | None:
+    return None if sys.platform == "win32" else getattr(ctypes.CDLL(None), name, None)

@@ -4,6 +4,7 @@ Where the machine multiplies in the format (native.py), it does; elsewhere the s
 are multiplied in FP32.
 """
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 
 import torch
@@ -22,7 +23,8 @@ from pahq.precision.quantize import Stored, round_trip, round_trip_weight, store
 from pahq.precision.residency import EVERYTHING, Residency
 
 CHANNELS = 4096  # output channels that are stored at a time: rounding needs copies
-SMALL = 1 << 17  # weights that CPUs keep as they read back, though they are multiplied as stored
+SMALL = 1 << 17  # weights that CPUs read back whole, though they are multiplied as stored
+READ_BACK = 1 << 22  # bytes of them that are kept for the next time
 
 Rows = Float[Tensor, "*rows fan_in"] | Stored
 Bias = Float[Tensor, " fan_out"] | None
@@ -46,6 +48,7 @@ class Products:
         # The weight itself is kept beside its copy: its id may then not be used again.
         self._rounded: dict[tuple[int, str], tuple[Tensor, Tensor]] = {}
         self._stored: dict[tuple[int, str], tuple[Tensor, Stored]] = {}
+        self._read_back: OrderedDict[tuple[int, str], Tensor] = OrderedDict()  # used last: last
 
     def __call__(
         self,
@@ -137,8 +140,10 @@ class Products:
         """Return ``weight``, or some of its columns, as it reads back from ``fmt``."""
         if fmt == FP32:
             return self._here(weight, columns)
-        small = weight.numel() <= SMALL and self._device(weight) == "cpu"
-        if self._low(fmt, weight) and (columns is not EVERYTHING or not small):
+        if self._low(fmt, weight):
+            small = weight.numel() <= SMALL and self._device(weight) == "cpu"
+            if small and columns is EVERYTHING:
+                return self._small(weight, fmt)
             return self.stored(weight, fmt)[columns].read().mT
         key = (id(weight), fmt.name)
         if key not in self._rounded:
@@ -147,10 +152,21 @@ class Products:
         weight = self._rounded[key][1]
         return weight if columns is EVERYTHING else weight[:, columns]
 
+    def _small(self, weight: Tensor, fmt: NumberFormat) -> Tensor:
+        """Return a small weight as it reads back; those that were asked for last are at hand."""
+        key, kept = (id(weight), fmt.name), self._read_back
+        if key not in kept:
+            kept[key] = self.stored(weight, fmt).read().mT
+            while sum(map(_bytes, kept.values())) > READ_BACK:
+                kept.popitem(last=False)
+        kept.move_to_end(key)
+        return kept[key]
+
     @property
     def held_bytes(self) -> int:
         """Bytes of the weights that are held in formats other than FP32."""
-        read = sum(_bytes(values) for _, values in self._rounded.values())
+        read = sum(map(_bytes, self._read_back.values()))
+        read += sum(_bytes(values) for _, values in self._rounded.values())
         stored = (values for _, values in self._stored.values())
         return read + sum(_bytes(s.codes) + _bytes(s.scale) for s in stored)
 

@@ -3,8 +3,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pahq.precision import matmul
 from pahq.precision.formats import BF16, FORMATS, FP8_E4M3, FP32, INT8
 from pahq.precision.matmul import Products
+from pahq.precision.native import is_native
+from pahq.precision.quantize import round_trip_weight
 from tests.devices import DEVICES
 
 # Signal to noise of a product of Gaussian matrices, dB: both sides round, so 3 dB below a cast.
@@ -53,3 +56,17 @@ def test_a_rounded_weight_is_made_once():
     assert multiply.rounded(weight, FP8_E4M3) is multiply.rounded(weight, FP8_E4M3)
     assert multiply.rounded(weight, FP8_E4M3) is not multiply.rounded(weight, BF16)
     assert multiply.stored(weight, INT8) is multiply.stored(weight, INT8)
+
+
+@pytest.mark.skipif(not is_native(INT8, "cpu"), reason="this processor does not multiply INT8")
+def test_small_weights_are_read_back_again_where_there_is_no_room_for_all(monkeypatch):
+    weights = [torch.randn(32, 64) for _ in range(5)]
+    monkeypatch.setattr(matmul, "READ_BACK", 3 * weights[0].nbytes)
+    products = Products()
+    once = [products.rounded(weight, INT8).clone() for weight in weights]
+    held = products.held_bytes
+    for weight, expected in zip(weights, once, strict=True):
+        assert torch.equal(expected, round_trip_weight(weight, INT8))
+        assert torch.equal(products.rounded(weight, INT8), expected)
+        assert products.rounded(weight, INT8) is products.rounded(weight, INT8)
+    assert products.held_bytes == held

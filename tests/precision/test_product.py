@@ -5,7 +5,7 @@ from pahq.precision import product as module
 from pahq.precision.product import product
 
 
-@pytest.mark.parametrize("rows", [(300,), (3, 100), (2, 5, 30)])
+@pytest.mark.parametrize("rows", [(1500,), (3, 500), (2, 5, 150)])
 @pytest.mark.parametrize("layout", ["contiguous", "transposed", "columns", "rows"])
 @torch.inference_mode()
 def test_it_is_the_product_whatever_the_layout(rows, layout):
@@ -24,7 +24,7 @@ def test_it_is_the_product_whatever_the_layout(rows, layout):
 
 @torch.inference_mode()
 def test_where_the_operator_is_missing_torchs_own_product_is_used(monkeypatch):
-    x, weight = torch.randn(200, 64), torch.randn(64, 96)
+    x, weight = torch.randn(1500, 64), torch.randn(64, 96)
     expected = x @ weight
 
     def missing(*_):
@@ -38,6 +38,6 @@ def test_where_the_operator_is_missing_torchs_own_product_is_used(monkeypatch):
 
 
 def test_with_gradients_torchs_own_product_is_used():
-    x, weight = torch.randn(200, 64, requires_grad=True), torch.randn(64, 96)
+    x, weight = torch.randn(1500, 64, requires_grad=True), torch.randn(64, 96)
     product(x, weight).sum().backward()
     assert x.grad is not None
