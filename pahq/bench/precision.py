@@ -14,8 +14,6 @@ from pahq.bench.results import record, say
 POLICIES = tuple(entry.name for entry in catalog.POLICIES)
 SHIPPED_THRESHOLDS = (0.01, 0.003)
 AT_SIZE = 0.01
-MANY_EDGES = 0.000005  # keeps about 250 edges: far below INT8's noise, for what it costs
-NATIVE = ("fp32", "rtn-int8", "pahq-int8")
 
 
 def shipped(
@@ -41,9 +39,7 @@ def shipped(
     return record("precision-shipped", command="pahq bench precision", pairs=PAIRS, rows=rows)
 
 
-def at_size(
-    policies: Sequence[str] = POLICIES, threshold: float = AT_SIZE, name: str = "precision-at-size"
-) -> dict[str, Any]:
+def at_size(policies: Sequence[str] = POLICIES, threshold: float = AT_SIZE) -> dict[str, Any]:
     """Measure every policy at GPT-2 small's shape, each in a process of its own."""
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
@@ -60,7 +56,7 @@ def at_size(
             full = full or one
             rows.append({"policy": policy, "threshold": threshold, **_against(one, full)})
     return record(
-        name, command="pahq bench precision", model={"planted": SMALL},
+        "precision-at-size", command="pahq bench precision", model={"planted": SMALL},
         pairs=PAIRS, rows=rows,
     )  # fmt: skip
 

@@ -52,7 +52,7 @@ def precision(
     to: To = RESULTS,
 ) -> None:
     """Compare every policy with full precision: time, memory, edges, noise (a quarter hour)."""
-    from pahq.bench.precision import MANY_EDGES, NATIVE, POLICIES, at_size, shipped
+    from pahq.bench.precision import POLICIES, at_size, shipped
     from pahq.bench.results import write
     from pahq.precision.policy import find_policy
 
@@ -61,7 +61,6 @@ def precision(
     chosen = ("fp32", *(name for name in policy or POLICIES if name != "fp32"))
     print(write(shipped(chosen), to))
     print(write(at_size(chosen), to))
-    print(write(at_size(NATIVE, MANY_EDGES, "precision-many-edges"), to))
 
 
 def shortcuts(to: To = RESULTS) -> None:
