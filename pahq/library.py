@@ -68,9 +68,13 @@ class Run:
         self.figure().show()
 
     def __repr__(self) -> str:
-        kept, total = self.summary.get("edges_kept", "?"), self.summary.get("edges_total", "?")
-        status = self.summary.get("status", "unfinished")
-        return f"<Run {self.folder.id}: {status}, {kept} of {total} edges kept>"
+        found = self.summary
+        if "edges_kept" not in found:
+            return f"<Run {self.folder.id}: {found.get('status', 'unfinished')}>"
+        kept, total = found["edges_kept"], found["edges_total"]
+        if undecided := total - found["edges_decided"]:  # they count as kept
+            kept, total = kept - undecided, f"{found['edges_decided']} decided"
+        return f"<Run {self.folder.id}: {found['status']}, {kept} of {total} edges kept>"
 
 
 def run(

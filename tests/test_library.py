@@ -10,6 +10,7 @@ import pahq
 from pahq.errors import BadRunFolder, BadThreshold, UsageError
 from pahq.models.loading import load_model
 from pahq.runs import store
+from pahq.runs.config import make_config
 from tests.random_models import Recipe, random_bridge
 
 
@@ -20,6 +21,15 @@ def test_run_returns_the_circuit_its_events_and_its_summary():
     assert run.config.examples == 10
     assert "4 of 81 edges" in repr(run)
     assert run.figure().data
+
+
+def test_of_a_stopped_run_only_what_was_decided_counts():
+    config = make_config(model="hand-induction", task="induction", threshold=0.01)
+    folder = store.create(config, out=Path("run"))
+    assert repr(pahq.load("run")).endswith("unfinished>")
+    numbers = {"edges_kept": 60, "edges_total": 81, "edges_decided": 30}
+    folder.write_json("summary.json", {"status": "stopped", **numbers})
+    assert "stopped, 9 of 30 decided edges kept" in repr(pahq.load("run"))
 
 
 def test_a_bridge_that_is_loaded_already_can_be_searched():
@@ -94,6 +104,7 @@ def test_mistakes_are_errors_of_ours():
 
 def test_an_unfinished_run_has_no_circuit_yet(tmp_path):
     from pahq.runs import store
+from pahq.runs.config import make_config
     from pahq.runs.config import make_config
 
     config = make_config(model="hand-induction", task="induction", threshold=0.01)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from pahq.engine import likely
 from pahq.engine.focus import WORKSPACE
 from pahq.engine.readout import BLOCK
 from pahq.graph.build import Graph
@@ -34,14 +35,26 @@ def search_bytes(
     held, working = 0, 0
     for batch in batches:
         places, targets = batch.clean.numel(), len(batch.row)
-        # Clean and carried values, and while they are made a third copy.
+        # Clean and carried values, and what may follow from a raised component once more.
         held += FLOAT * places * (2 * streams + 3 * written) + DOUBLE * targets * vocabulary
         reads = 4 * FLOAT * places * shape.d_model * alternatives
         logits = 2 * FLOAT * min(BLOCK, vocabulary) * targets * alternatives
         working = max(working, reads + logits, 3 * DOUBLE * targets * vocabulary)
     sizes, formats = model.sizes(), policy.background(graph)
     rounded = FLOAT * sum(size for name, size in sizes.items() if formats[name] != "fp32")
-    return held + working + 2 * WORKSPACE + rounded
+    screening = _screening_bytes(model, batches) if policy.screens else 0
+    return held + working + 2 * WORKSPACE + rounded + screening
+
+
+def _screening_bytes(model: ModelWeights, batches: Sequence[PromptBatch]) -> int:
+    """Return the most bytes that screening holds besides: standing MLPs and likely tokens."""
+    d_model, vocabulary = model.unembedding.shape
+    d_mlp = max((b.mlp.into.shape[1] for b in model.blocks if b.mlp is not None), default=0)
+    places = len(model.blocks) * sum(batch.clean.numel() for batch in batches)
+    targets = sum(len(batch.row) for batch in batches)
+    columns = 0 if vocabulary <= likely.SMALL else int(vocabulary * likely.MOST) * d_model
+    distributions = 3 * DOUBLE * 2 * targets * vocabulary
+    return FLOAT * (2 * places * (d_model + d_mlp) + len(batches) * columns) + distributions
 
 
 def full_forward_bytes(model: ModelWeights, batches: Sequence[PromptBatch]) -> int:

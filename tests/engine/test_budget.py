@@ -7,9 +7,10 @@ from pahq.engine.focus import WORKSPACE
 from pahq.engine.problem import Problem
 from pahq.engine.reference import ReferenceEvaluator
 from pahq.graph.build import Graph
+from pahq.graph.nodes import LOGITS
 from pahq.metrics import METRICS
 from pahq.models.weights import take_weights
-from pahq.precision.policy import RECIPES
+from pahq.precision.policy import RECIPES, Plan
 from tests.random_models import Recipe, random_bridge, random_prompts
 
 
@@ -39,16 +40,30 @@ def test_low_precision_keeps_rounded_weights_beside_the_model():
 
 
 @pytest.mark.parametrize("alternatives", [1, 8])
-def test_the_estimate_covers_what_a_search_really_holds(alternatives):
+@pytest.mark.parametrize("policy", ["fp32", "exact-int8"])
+def test_the_estimate_covers_what_a_search_really_holds(alternatives, policy):
     model, prompts = world(64)
-    problem = Problem(Graph(model.shape), prompts, METRICS["kl"], RECIPES["fp32"])
-    evaluator = FastEvaluator(problem, model)
-    receiver = problem.graph.receivers[0]
-    senders = problem.graph.senders_to(receiver)
-    evaluator.damages(receiver, [list(senders[: i + 1]) for i in range(alternatives)])
+    graph, policy = Graph(model.shape), RECIPES[policy]
+    screen = Plan(policy.background(graph)) if policy.screens else None
+    problem = Problem(graph, prompts, METRICS["kl"], RECIPES["fp32"])
+    evaluator = FastEvaluator(problem, model, screen=screen)
+    evaluator.commit(LOGITS, [])
+    for receiver in graph.receivers[1:4]:
+        evaluator.focus(receiver.component)
+        senders = graph.senders_to(receiver)
+        cuts = [list(senders[: i + 1]) for i in range(alternatives)]
+        evaluator.damages(receiver, cuts, screened=policy.screens)
+        evaluator.commit(receiver, [])
     held = sum(tensor.untyped_storage().nbytes() for tensor in tensors_of(evaluator, model))
-    estimate = search_bytes(model, prompts, RECIPES["fp32"], alternatives) - 2 * WORKSPACE
+    estimate = search_bytes(model, prompts, policy, alternatives) - 2 * WORKSPACE
     assert 0.2 * estimate < held <= estimate
+
+
+def test_screening_needs_what_mlps_compute_besides():
+    model, prompts = world(64)
+    exact, low = (search_bytes(model, prompts, RECIPES[name], 1) for name in ("exact-int8", "fp32"))
+    hidden = model.blocks[0].mlp.into.shape[1]
+    assert exact - low > 3 * 4 * 2 * hidden * sum(batch.clean.numel() for batch in prompts)
 
 
 def tensors_of(evaluator, model):
