@@ -104,7 +104,6 @@ def test_mistakes_are_errors_of_ours():
 
 def test_an_unfinished_run_has_no_circuit_yet(tmp_path):
     from pahq.runs import store
-from pahq.runs.config import make_config
     from pahq.runs.config import make_config
 
     config = make_config(model="hand-induction", task="induction", threshold=0.01)
