@@ -246,7 +246,7 @@ class _Part:
         """Return the tokens that are likely on the clean prompts, or where everything is cut."""
         batch = self.readout.targets.batch
         cut = self.reading.carried.stream("logits")[batch.row, batch.position]
-        log_probs = components.logits(cut, model, FP32, multiply).double().log_softmax(-1)
+        log_probs = full_log_probs(cut, model, multiply)
         return LikelyTokens(model, torch.cat([self.readout.targets.log_probs, log_probs]))
 
     def _likely_now(self) -> LikelyTokens:

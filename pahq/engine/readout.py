@@ -143,7 +143,7 @@ def full_log_probs(
     final: Residuals,
     model: ModelWeights,
     multiply: Products,
-    release: Callable[[list[Tensor]], None] | None,
+    release: Callable[[list[Tensor]], None] | None = None,
 ) -> Float[Tensor, "item vocab"]:
     """Return log-probabilities in FP32, float64, given final residuals before LayerNorm.
 
