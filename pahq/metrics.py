@@ -4,7 +4,7 @@ Each function takes the logits of a batch's targets and returns one number per t
 sums them with the targets' weights, which is the mean over positions, then over rows.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
@@ -126,7 +126,7 @@ def damage(metric: Metric, logits: Float[Tensor, "target vocab"], targets: Targe
     return float((metric(logits, targets).double() * targets.batch.weight).sum())
 
 
-def unpatched(metric: Metric, targets: Sequence[Targets]) -> float:
+def unpatched(metric: Metric, targets: Iterable[Targets]) -> float:
     """Return the damage of the full FP32 model itself: 0 where it is measured against it."""
     # Every metric takes log-probabilities for logits: a constant more or less changes nothing.
     return sum(damage(metric, t.log_probs, t) for t in targets)
@@ -167,6 +167,6 @@ def solved(targets: Targets) -> Float[Tensor, " target"]:
     return result.masked_fill(~named.any(-1), torch.nan)
 
 
-def task_score(targets: Sequence[Targets]) -> float:
+def task_score(targets: Iterable[Targets]) -> float:
     """Return the share of prompts that the full model gets right; NaN where answers are missing."""
     return sum(float((solved(t) * t.batch.weight).sum()) for t in targets)

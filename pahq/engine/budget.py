@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from pahq.engine import likely
 from pahq.engine.focus import WORKSPACE
+from pahq.engine.reading import AT_HAND, wide_bytes
 from pahq.engine.readout import BLOCK
 from pahq.graph.build import Graph
 from pahq.models.weights import ModelWeights
@@ -37,7 +38,11 @@ def search_bytes(
         places, targets = batch.clean.numel(), len(batch.row)
         # Clean and carried values, and what may follow from a raised component once more.
         held += FLOAT * places * (2 * streams + 3 * written) + DOUBLE * targets * vocabulary
-        reads = 4 * FLOAT * places * shape.d_model * alternatives
+        at_hand = wide_bytes(model, places)
+        held += at_hand if at_hand <= AT_HAND else 0
+        # Alternatives are made a few at a time, as many as are followed together.
+        one = FLOAT * places * shape.d_model
+        reads = 4 * max(one, min(alternatives * one, WORKSPACE))
         logits = 2 * FLOAT * min(BLOCK, vocabulary) * targets * alternatives
         working = max(working, reads + logits, 3 * DOUBLE * targets * vocabulary)
     sizes, formats = model.sizes(), policy.background(graph)

@@ -63,26 +63,32 @@ def value(
 PROJECTIONS = {"q": query, "k": key, "v": value}
 
 
+def causal_mask(
+    places: Int[Tensor, " query_pos"], count: int
+) -> Float[Tensor, "query_pos key_pos"]:
+    """Return what is added to the scores of queries at ``places`` and ``count`` keys from 0 on."""
+    future = torch.arange(count, device=places.device)[None, :] > places[:, None]
+    return torch.zeros(future.shape, device=places.device).masked_fill_(future, -torch.inf)
+
+
 def attention_pattern(
     queries: Float[Tensor, "... query_pos d_head"],
     keys: Float[Tensor, "... key_pos d_head"],
     scale: float,
     *,
-    places: Int[Tensor, " query_pos"] | None = None,
+    mask: Float[Tensor, "query_pos key_pos"] | None = None,
 ) -> Float[Tensor, "... query_pos key_pos"]:
     """Return the causal attention pattern; rows sum to 1. Leading axes broadcast.
 
     Args:
-        queries: queries at ``places``.
+        queries: queries at some positions.
         keys: keys of all positions from 0 on.
         scale: what scores are divided by.
-        places: position of each query; by default 0, 1, 2, ...
+        mask: of ``causal_mask``; by default that of queries at positions 0, 1, 2, ...
     """
-    count = keys.shape[-2]
-    if places is None:
+    if mask is None:
         places = torch.arange(queries.shape[-2], device=queries.device)
-    future = torch.arange(count, device=queries.device)[None, :] > places[:, None]
-    mask = torch.zeros(future.shape, device=queries.device).masked_fill_(future, -torch.inf)
+        mask = causal_mask(places, keys.shape[-2])
     axes = queries.shape[:-2]
     if keys.shape[:-2] != axes:
         axes = torch.broadcast_shapes(axes, keys.shape[:-2])
@@ -98,10 +104,10 @@ def mixed_values(
     scale: float,
     fmt: NumberFormat,
     *,
-    places: Int[Tensor, " query_pos"] | None = None,
+    mask: Float[Tensor, "query_pos key_pos"] | None = None,
 ) -> Float[Tensor, "*batch query_pos d_head"]:
     """Return a head's pattern-weighted values as ``fmt`` stores them: the input of W_O."""
-    return round_trip(attention_pattern(q, k, scale, places=places) @ v, fmt)
+    return round_trip(attention_pattern(q, k, scale, mask=mask) @ v, fmt)
 
 
 def head_output(

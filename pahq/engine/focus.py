@@ -29,10 +29,14 @@ class Focus:
     repeats: dict[bool, Repeats]
     case_bytes: int
 
+    def at_once(self, prompts: int) -> int:
+        """Return how many alternatives of so many prompts are followed together."""
+        return max(1, round(WORKSPACE / (self.case_bytes * prompts)))
+
     def portions(self, cases: Tensor, rows: Tensor) -> Iterable[tuple[Tensor, Tensor]]:
-        """Yield as many cases at once as the workspace has room for."""
-        step = max(1, WORKSPACE // self.case_bytes)
-        return zip(cases.split(step), rows.split(step), strict=True)
+        """Yield about as many cases at once as the workspace has room for: equally many."""
+        count = max(1, round(len(cases) * self.case_bytes / WORKSPACE))
+        return zip(cases.chunk(count), rows.chunk(count), strict=True)
 
 
 def joined(parts: list[Tensor]) -> Tensor:

@@ -11,6 +11,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from pahq.engine.components import causal_mask
+
 
 class Places:
     """Ascending positions.
@@ -23,6 +25,7 @@ class Places:
     def __init__(self, numbers: Iterable[int], device: torch.device):
         self.numbers: Sequence[int] = tuple(numbers)
         self.device = device
+        self._masks: dict[int, Tensor] = {}
         self._since: dict[int, Places] = {}
         self._within: dict[Places, Places] = {}
 
@@ -46,6 +49,12 @@ class Places:
     def before(self, first: int) -> int:
         """Return how many lie before ``first``."""
         return len(self) - len(self.since(first))
+
+    def causal_mask(self, count: int) -> Float[Tensor, "place key_pos"]:
+        """Return what is added to the scores of queries at these places, given how many keys."""
+        if count not in self._masks:
+            self._masks[count] = causal_mask(self.index, count)
+        return self._masks[count]
 
     def take(self, x: Float[Tensor, "batch pos width"]) -> Float[Tensor, "batch place width"]:
         """Return ``x``, known at all positions, at these; a view where there are no gaps."""

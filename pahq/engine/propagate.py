@@ -5,7 +5,7 @@ each component from which something kept leads on, the values that stand. A test
 them for many alternatives at once; a decision changes them for good.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass
 from itertools import chain
@@ -145,29 +145,44 @@ class Propagation:
         cut_sets: Sequence[Sequence[str]],
         *,
         first: int,
+        at_once: int | None = None,
         screened: bool = False,
-    ) -> Float[Tensor, "alt batch place d_model"]:
-        """Return what ``receiver`` reads under each set of cut senders, from place ``first`` on.
+    ) -> Iterator[Float[Tensor, "alt batch place d_model"]]:
+        """Yield what ``receiver`` reads under each set of cut senders, from place ``first`` on.
 
-        ``screened`` and exact sets grow each out of their own last batch, and start from either.
+        Each set is made from the largest known one that it contains. ``screened`` and exact sets
+        grow each out of their own last batch, and start from either.
+
+        Args:
+            receiver: the receiver under test.
+            cut_sets: names of the senders cut from it.
+            first: place from which anything changes.
+            at_once: how many sets to yield together; all by default.
+            screened: whose last batch to grow out of.
         """
         at = self.reading.receiver_places(receiver.name, first)
         wanted = [frozenset(cut) for cut in cut_sets]
         known = [self._start(receiver, first, at, frozenset.intersection(*wanted))]
         self._walked.pop(screened, None)  # its memory serves for what comes now
-        found = known[0][1].new_empty((len(cut_sets), *known[0][1].shape))
-        for number, cut in enumerate(cut_sets):
-            have, x = _nearest(known, wanted[number])
-            reads = found[number]
-            for sender in cut:
-                if sender not in have:
-                    x = torch.sub(x, self.reading.written(sender, at), out=reads)
-            if wanted[number] <= have:
-                reads.copy_(x)
-            if self.shortcuts.walk:
-                known.append((wanted[number], reads))
+        step = at_once or len(cut_sets)
+        for begin in range(0, len(cut_sets), step):
+            group = range(begin, min(begin + step, len(cut_sets)))
+            found = known[0][1].new_empty((len(group), *known[0][1].shape))
+            for number, reads in zip(group, found, strict=True):
+                have, x = _nearest(known, wanted[number])
+                for sender in cut_sets[number]:
+                    if sender not in have:
+                        x = torch.sub(x, self.reading.written(sender, at), out=reads)
+                if wanted[number] <= have:
+                    reads.copy_(x)
+                if self.shortcuts.walk:
+                    known.append((wanted[number], reads))
+            yield found
+            if ahead := wanted[group.stop :]:
+                # What later sets grow out of stays, and where all began.
+                needed = {id(known[0]), *(id(_nearest(known, each)) for each in ahead)}
+                known = [one for one in known if id(one) in needed]
         self._walked[screened] = known
-        return found
 
     def _start(
         self, receiver: Receiver, first: int, at: Places, shared: frozenset[str]
@@ -175,7 +190,7 @@ class Propagation:
         """Return what the receiver reads under the largest known part of ``shared``."""
         if self._walks != (receiver.name, first):
             self._walks, self._walked = (receiver.name, first), {}
-        nothing: Walked = (frozenset(), at.take(self.reading.clean[level_of(receiver.name)]))
+        nothing: Walked = (frozenset(), at.take(self.reading.clean.at(level_of(receiver.name))))
         have, x = _nearest([nothing, *chain(*self._walked.values())], shared)
         return have, x.clone()  # the rest of a batch can then be let go
 
@@ -316,7 +331,8 @@ class Propagation:
             _behind(stands, new[kind], stand, rows) if kind in new else of_rows(stands, rows)
             for kind, stands in (("k", standing.k), ("v", standing.v))
         )
-        return components.mixed_values(q, k, v, head.score_scale, fmt, places=at.since(first).index)
+        mask = at.since(first).causal_mask(k.shape[1])
+        return components.mixed_values(q, k, v, head.score_scale, fmt, mask=mask)
 
     # --- inside -----------------------------------------------------------------------------
 

@@ -14,13 +14,15 @@ from torch import Tensor
 
 from pahq.engine import components
 from pahq.engine.places import Places
-from pahq.engine.standing import Carried, Narrow, Stream
+from pahq.engine.standing import Streams
 from pahq.graph.nodes import Receiver
 from pahq.models.weights import HeadWeights, MlpWeights, ModelWeights, Norm
 from pahq.precision.formats import NumberFormat
 from pahq.precision.matmul import Products
 from pahq.precision.policy import Plan
 from pahq.precision.product import product
+
+AT_HAND = 1 << 25  # bytes of what senders write that may be kept instead of being made again
 
 Rows = Int[Tensor, " case"] | None  # the prompt of each case; None: every prompt once, in order
 AtPlaces = Float[Tensor, "batch place d_model"]
@@ -43,9 +45,9 @@ class Reading:
     """One batch of prompts: who reads what, where, and what that is.
 
     Attributes:
-        clean: the residual stream on the clean prompts, where something undecided reads it.
-        difference: what each sender writes now minus what cut edges carry; of a head, its rounded
-            input of W_O instead.
+        clean: what senders write on the clean prompts, and the residual streams.
+        carried: the same of what cut edges carry.
+        moved: what senders that write something else by now write, minus what cut edges carry.
         kept: decided receiver -> senders kept, in forward order.
         places: component -> where it is read.
         lifted: the component in focus, whose difference stands as wide as the stream because it
@@ -55,9 +57,8 @@ class Reading:
     def __init__(
         self,
         model: ModelWeights,
-        clean: dict[str, Stream],
-        difference: dict[str, Narrow],
-        carried: Carried,
+        clean: Streams,
+        carried: Streams,
         plan: Plan,
         multiply: Products,
         *,
@@ -65,13 +66,17 @@ class Reading:
         all_places: bool,
     ):
         self.model, self.plan, self.multiply = model, plan, multiply
-        self.clean, self.difference, self.carried = clean, difference, carried
+        self.clean, self.carried = clean, carried
+        self.moved: dict[str, Tensor] = {}
         self.targets, self.all_places = targets, all_places
-        self.length = clean["logits"].shape[1]
+        self.length = clean.at("logits").shape[1]
         self.kept: dict[str, list[str]] = {}
         self.lifted: str | None = None
         # What tests have in common until the next decision.
         self._sums: dict[tuple[str, int, tuple[str, ...]], Tensor] = {}
+        # What every receiver's tests ask for again, where there is room for all of it.
+        self._written: dict[str, Tensor] = {}
+        self._fits = wide_bytes(model, self.length * len(clean.at("logits"))) <= AT_HAND
         self._level: str | None = None  # of the receiver decided last
         self.places: dict[str, Places] = {"logits": targets}
         self._up_to: dict[int, Places] = {}
@@ -80,14 +85,17 @@ class Reading:
         """Return the same prompts read at every position; only while nothing is decided here."""
         assert not self.kept
         return Reading(
-            self.model, self.clean, dict(self.difference), self.carried, self.plan, self.multiply,
+            self.model, self.clean, self.carried, self.plan, self.multiply,
             targets=self.targets, all_places=True,
         )  # fmt: skip
 
     @property
     def held_bytes(self) -> int:
         """Bytes of the values that stand."""
-        tensors = (*self.clean.values(), *self.difference.values(), *self.carried.tensors())
+        tensors = (
+            *self.clean.tensors(), *self.carried.tensors(),
+            *self.moved.values(), *self._written.values(),
+        )  # fmt: skip
         held = {x.data_ptr(): x for x in tensors}
         return sum(x.numel() * x.element_size() for x in held.values())
 
@@ -99,12 +107,12 @@ class Reading:
             after: the components that may follow from it; their differences are copied.
         """
         other = copy(self)
-        other._sums = {}
+        other._sums, other._written = {}, {}
         other.lifted = component
-        other.difference = dict(self.difference)
+        other.moved = dict(self.moved)
         for name in after:
-            other.difference[name] = self.difference[name].clone()
-        other.difference[component] = torch.zeros_like(self.carried.stream("logits"))
+            other.moved[name] = self.difference(name, self.everywhere).clone()
+        other.moved[component] = torch.zeros_like(self.carried.at("logits"))
         return other
 
     def decide(self, receiver: Receiver, senders: Sequence[str], cut: frozenset[str]) -> None:
@@ -115,13 +123,13 @@ class Reading:
         if receiver.component in self.places:
             self.carried.keep(level)
         if self._level not in (level, None):
-            self.clean.pop(self._level)  # everything that reads it is decided
+            self.clean.leave(self._level)  # everything that reads it is decided
         self._level = level
 
     def forget(self, component: str) -> None:
         """Let go of what a component writes: nothing reads it, nor ever will."""
-        self.difference.pop(component, None)
-        self.carried.written.pop(component, None)
+        for values in (self.moved, self._written, self.clean.written, self.carried.written):
+            values.pop(component, None)
 
     def receiver_places(self, receiver: str, first: int) -> Places:
         """Return where a receiver is computed: where it is read, from ``first`` on."""
@@ -141,7 +149,7 @@ class Reading:
     def now(self, receiver: str, at: Places) -> AtPlaces:
         """Return what a receiver reads now."""
         if receiver not in self.kept:  # undecided: everything upstream is clean
-            return at.take(self.clean[level_of(receiver)])
+            return at.take(self.clean.at(level_of(receiver)))
         return self._standing_sum(receiver, self.kept[receiver], at)
 
     def sum(
@@ -174,15 +182,32 @@ class Reading:
             total.add_(difference)
         return total
 
+    def difference(self, sender: str, at: Places) -> Float[Tensor, "batch place width"]:
+        """Return what a sender writes now minus what cut edges carry, of a head before W_O."""
+        if sender in self.moved:
+            return at.take(self.moved[sender])
+        return at.take(self.clean.written[sender]) - at.take(self.carried.written[sender])
+
     def written(self, sender: str, at: Places) -> AtPlaces:
         """Return what a sender writes now minus what cut edges carry, as wide as the stream."""
-        difference = at.take(self.difference[sender])
+        if not self._fits:
+            return self._wide(sender, at)
+        if sender not in self._written:
+            self._written[sender] = self._wide(sender, self.everywhere)
+        return at.take(self._written[sender])
+
+    def _wide(self, sender: str, at: Places) -> AtPlaces:
+        difference = self.difference(sender, at)
         return product(difference, self.out_weight(sender)) if sender[0] == "a" else difference
 
     def store(self, changed: dict[str, Change], first: int) -> None:
         """Make a change of every prompt stand."""
         for name, change in changed.items():
-            self.receiver_places(name, first).put(self.difference[name], change.difference)
+            if name not in self.moved:
+                self.moved[name] = self.difference(name, self.everywhere)
+                self.clean.written.pop(name)  # nothing undecided reads what is clean of it
+                self._written.pop(name, None)
+            self.receiver_places(name, first).put(self.moved[name], change.difference)
         self._sums.clear()
 
     def read_places(self, component: str) -> Places:
@@ -226,13 +251,13 @@ class Reading:
 
     def _standing_sum(self, receiver: str, senders: Sequence[str], at: Places) -> AtPlaces:
         """Return the carried stream plus some senders' standing differences."""
-        total = at.take(self.carried.stream(level_of(receiver)))
+        total = at.take(self.carried.at(level_of(receiver)))
         narrow = [n for n in senders if n.startswith("a") and n != self.lifted]
         if narrow:
-            total = total + self._out([(n, at.take(self.difference[n])) for n in narrow])
+            total = total + self._out([(n, self.difference(n, at)) for n in narrow])
         for name in senders:
             if name not in narrow:
-                total = total + at.take(self.difference[name])
+                total = total + self.difference(name, at)
         return total
 
     def _out(self, heads: list[tuple[str, Tensor]]) -> Tensor:
@@ -251,6 +276,13 @@ class Reading:
         layer, head = name[1:].split(".h")
         block = self.model.blocks[int(layer)]
         return block.heads[int(head)], block.norm
+
+
+def wide_bytes(model: ModelWeights, places: int) -> int:
+    """Return the bytes of what all senders write at so many places of all prompts together."""
+    shape = model.shape
+    senders = 1 + shape.n_layers * (shape.n_heads + shape.mlp)
+    return 4 * senders * places * shape.d_model
 
 
 def level_of(receiver: str) -> str:

@@ -9,7 +9,7 @@ Differences of logits need only the answers' columns. Everything else computes f
 alternatives at a time.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import torch
@@ -28,6 +28,7 @@ from pahq.tasks.batches import NO_TOKEN
 
 BLOCK = 2048  # vocabulary columns at a time: what a hundred rows make of them stays in the cache
 MOST = 1e30  # a sum of exponentials above it overflows: a KL of 69 nats
+FEW = 8  # targets whose whole distributions are looked at together
 FULL_LOGITS = 1 << 24  # logits held at once where a metric wants them all: 64 MB
 
 Residuals = Float[Tensor, "item d_model"]
@@ -40,13 +41,26 @@ class Readout:
     def __init__(self, model: ModelWeights, metric: Metric, targets: Targets, multiply: Products):
         self.model, self.metric, self.targets, self.multiply = model, metric, targets, multiply
         self._expected: dict[str, Tensor] = {}
-        probs = targets.log_probs.exp()
-        # Of the clean distribution KL needs only these: per target, float64.
-        self._negative_entropy = (probs * targets.log_probs).sum(-1)
         bias = model.unembedding_bias
         self._bias = bias if bias is not None and bool(bias.any()) else None
-        if self._bias is not None:
-            self._negative_entropy = self._negative_entropy - probs @ self._bias.double()
+        # Of the clean distribution KL needs only these: per target, float64.
+        parts = [self._entropy(part.log_probs) for part in split(targets)]
+        self._negative_entropy = torch.cat(parts)
+
+    def _entropy(self, log_probs: Float[Tensor, "target vocab"]) -> Float[Tensor, " target"]:
+        """Return sum p log p, less what the unembedding's bias adds to the expected logit."""
+        probs = log_probs.exp()
+        found = (probs * log_probs).sum(-1)
+        return found if self._bias is None else found - probs @ self._bias.double()
+
+    def settle(self, *formats: NumberFormat) -> None:
+        """Let go of the clean distributions, which are large: for KL these formats need no more."""
+        if self.metric is not kl:
+            return
+        for fmt in formats:
+            self._expected_direction(fmt)
+        log_probs = self.targets.log_probs
+        self.targets = replace(self.targets, log_probs=log_probs.new_empty(len(log_probs), 0))
 
     def values(
         self,
@@ -165,6 +179,12 @@ def at(targets: Targets, items: Items) -> Targets:
     names = ("row", "position", "weight", "answers", "wrong")
     chosen = replace(batch, **{name: getattr(batch, name)[items] for name in names})
     return Targets(chosen, targets.log_probs[items])
+
+
+def split(targets: Targets) -> Iterator[Targets]:
+    """Yield the same, a few targets at a time: what is made of a distribution is as large."""
+    items = torch.arange(len(targets.log_probs), device=targets.log_probs.device)
+    return (at(targets, few) for few in items.split(FEW))
 
 
 def _renamed(

@@ -122,14 +122,15 @@ def _step(
     return stream + total
 
 
-class Carried:
-    """What cut edges carry, and the residual streams of nothing else.
+class Streams:
+    """What senders write in one forward, and the residual streams made of it.
 
-    Few streams are read during a search: those of levels at which a component is read itself. So
-    only some are kept from the beginning, and others made from these when they are wanted.
+    Few streams are read during a search: those of levels at which a component is under test or
+    read itself. So only some are kept from the beginning, and others made from these when they
+    are wanted: the same sums in the same order, so the same bits.
 
     Attributes:
-        written: what each sender's cut edges carry; of a head, the rounded input of W_O instead.
+        written: what each sender writes; of a head, the rounded input of W_O instead.
     """
 
     def __init__(self, found: Trace, model: ModelWeights, plan: Plan, multiply: Products):
@@ -138,7 +139,7 @@ class Carried:
         self._levels = levels_of(model)
         self._last: tuple[str, Stream] | None = None
 
-    def stream(self, level: str) -> Stream:
+    def at(self, level: str) -> Stream:
         """Return the stream at a level; it needs what all senders below it write."""
         if level in self._kept:
             return self._kept[level]
@@ -154,8 +155,14 @@ class Carried:
 
     def keep(self, level: str) -> None:
         """Keep the stream at a level: what lies below may be let go of."""
-        self._kept[level] = self.stream(level)
+        self._kept[level] = self.at(level)
         self._last = None
+
+    def leave(self, level: str) -> None:
+        """Let go of the stream at a level."""
+        self._kept.pop(level, None)
+        if self._last is not None and self._last[0] == level:
+            self._last = None
 
     def tensors(self) -> list[Tensor]:
         """Return all that is kept."""
@@ -170,7 +177,7 @@ def levels_of(model: ModelWeights) -> list[str]:
 
 
 def spaced(model: ModelWeights) -> frozenset[str]:
-    """Return the levels of which ``Carried`` needs streams to make all others."""
+    """Return the levels of which ``Streams`` needs some to make all others."""
     return frozenset({"logits", *(f"a{layer}" for layer in range(0, len(model.blocks), APART))})
 
 

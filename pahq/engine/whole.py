@@ -19,7 +19,7 @@ def final_residual(
     """Return what ``logits`` reads at its places when these edges are cut.
 
     Args:
-        reading: a fresh one, in which nothing is decided; its differences are overwritten.
+        reading: a fresh one, in which nothing is decided; what it says of senders is overwritten.
         graph: the model's graph.
         cuts: which edges are cut.
     """
@@ -29,7 +29,7 @@ def final_residual(
         cut = cuts.get(receiver.name, frozenset())
         reading.kept[receiver.name] = [n for n in graph.names_before(receiver) if n not in cut]
     for name in _reaching(reading, graph):
-        reading.difference[name] = _output(reading, name) - reading.carried.written[name]
+        reading.moved[name] = _output(reading, name) - reading.carried.written[name]
     return reading.now("logits", reading.targets)
 
 

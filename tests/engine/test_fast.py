@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from pahq.discovery.acdc import Rule, acdc
 from pahq.discovery.events import EdgeTested, FocusChanged
+from pahq.engine import focus
 from pahq.engine.fast import FastEvaluator
 from pahq.engine.problem import Problem
 from pahq.engine.propagate import Shortcuts
@@ -64,12 +65,19 @@ rules = st.builds(
 )
 
 
-@given(recipes, st.integers(0, 999), rules, st.sampled_from(sorted(METRICS)))
+@given(
+    recipes, st.integers(0, 999), rules, st.sampled_from(sorted(METRICS)),
+    st.sampled_from([1, 20_000, focus.WORKSPACE]),
+)  # fmt: skip
 @settings(max_examples=10, deadline=None)
-def test_fp32_decides_like_full_forwards(recipe, seed, rule, metric):
+def test_fp32_decides_like_full_forwards(recipe, seed, rule, metric, room):
+    """Also where there is room for few prompts at once, or for few alternatives."""
     problem, weights = world(recipe, seed, metric=metric)
     slow = search(ReferenceEvaluator(problem, weights), problem, replace(rule, batch_size=1))
-    assert_same(search(FastEvaluator(problem, weights), problem, rule), slow, rule, TOLERANCE)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(focus, "WORKSPACE", room)
+        fast = search(FastEvaluator(problem, weights), problem, rule)
+    assert_same(fast, slow, rule, TOLERANCE)
 
 
 @given(recipes, st.integers(0, 999), rules, st.sampled_from(["zero", "mean"]))

@@ -56,6 +56,27 @@ def test_a_damage_whose_exponentials_overflow_is_that_of_full_logits(fmt, block,
     assert torch.allclose(blocked, full, rtol=2e-6, atol=5e-6)
 
 
+@pytest.mark.parametrize("name", sorted(METRICS))
+def test_kl_alone_can_do_without_the_whole_clean_distribution(name):
+    found, *given = world(METRICS[name])
+    size = found.targets.log_probs.shape
+    before = found.values(*given, FP32)
+    found.settle(FP32)
+    assert found.targets.log_probs.shape == ((size[0], 0) if name == "kl" else size)
+    assert torch.equal(found.values(*given, FP32), before)
+
+
+def test_a_few_targets_at_a_time_are_all_of_them(monkeypatch):
+    monkeypatch.setattr(readout, "FEW", 2)
+    targets = world(METRICS["nll"])[0].targets
+    parts = list(readout.split(targets))
+    assert len(parts) == -(-len(targets.log_probs) // 2) > 1
+    assert torch.equal(torch.cat([part.log_probs for part in parts]), targets.log_probs)
+    for name in ("answers", "weight"):
+        pieces = [getattr(part.batch, name) for part in parts]
+        assert torch.equal(torch.cat(pieces), getattr(targets.batch, name))
+
+
 def test_a_residual_that_is_not_a_number_has_no_damage():
     found, residuals, items = world(METRICS["kl"])
     residuals[3, 0] = torch.nan

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pahq.engine import standing
-from pahq.engine.standing import Carried, levels_of, spaced, trace
+from pahq.engine.standing import Streams, levels_of, spaced, trace
 from pahq.graph.build import Graph
 from pahq.models.weights import take_weights
 from pahq.precision.matmul import Products
@@ -30,9 +30,9 @@ def test_streams_are_those_of_the_forward_bit_for_bit(recipe, policy, apart, kee
         patched.setattr(standing, "APART", apart)
         everything = trace(*forward).streams
         assert list(everything) == levels_of(model)
-        carried = Carried(trace(*forward, levels=spaced(model)), model, plan, multiply)
+        carried = Streams(trace(*forward, levels=spaced(model)), model, plan, multiply)
         for level in data.draw(st.permutations(levels_of(model))):
-            assert torch.equal(carried.stream(level), everything[level])
+            assert torch.equal(carried.at(level), everything[level])
             if keep:
                 carried.keep(level)
 
@@ -40,14 +40,14 @@ def test_streams_are_those_of_the_forward_bit_for_bit(recipe, policy, apart, kee
 def test_a_kept_stream_outlives_what_lies_below():
     model, _, plan, multiply = forward = world(Recipe(layers=3, heads=2), "fp32")
     with torch.inference_mode():
-        carried = Carried(trace(*forward, levels=spaced(model)), model, plan, multiply)
+        carried = Streams(trace(*forward, levels=spaced(model)), model, plan, multiply)
         carried.keep("m1")
-        expected = carried.stream("m1").clone()
-        carried.stream("a2")
+        expected = carried.at("m1").clone()
+        carried.at("a2")
         carried.written.clear()
-        assert torch.equal(carried.stream("m1"), expected)
+        assert torch.equal(carried.at("m1"), expected)
         with pytest.raises(KeyError):
-            carried.stream("a1")
+            carried.at("a1")
 
 
 def test_a_trace_keeps_what_is_asked_for_only():
