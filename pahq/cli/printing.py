@@ -22,8 +22,10 @@ def print_summary(folder: RunFolder, summary: dict[str, Any]) -> None:
         with suppress(KeyError, TypeError, ValueError):  # written by hand or by another version
             lines[name] = words(summary)
     for name, text in {**lines, "folder": str(folder.path)}.items():
-        console.print(f"[bold]{name:<8}[/] {escape(text)}", soft_wrap=True)
-    if lacking := [name for name in LINES if name not in lines]:
+        console.print(f"[bold]{name:<9}[/] {escape(text)}", soft_wrap=True)
+    # Only policies that screen have anything to say of it.
+    told = LINES.keys() - ({"screening"} - summary.keys())
+    if lacking := [name for name in LINES if name in told and name not in lines]:
         console.print(f"[yellow]Note:[/] summary.json does not say: {', '.join(lacking)}")
 
 
@@ -70,6 +72,15 @@ def _search(summary: dict[str, Any]) -> str:
     )
 
 
+def _screening(summary: dict[str, Any]) -> str:
+    found = summary["screening"]
+    return (
+        f"{found['fp32_tests']:,} of {summary['tests_run']:,} tests decided in FP32, "
+        f"{found['audited']:,} of them audits, {found['disagreements']:,} against low precision; "
+        f"largest error {found['error']:.1%} of an effect or the threshold"
+    )
+
+
 def _memory(summary: dict[str, Any]) -> str:
     parts = {"libraries": summary["baseline_bytes"], **summary.get("memory", {})}
     fetched = parts.pop("prefetch", None)
@@ -94,6 +105,7 @@ LINES = {
     "circuit": _circuit,
     "damage": _damage,
     "search": _search,
+    "screening": _screening,
     "memory": _memory,
     "noise": _noise,
 }

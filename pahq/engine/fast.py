@@ -147,7 +147,7 @@ class FastEvaluator:
         }
 
     def _standing_bytes(self) -> int:
-        return sum(part.reading.held_bytes for part in self._parts)
+        return sum(part.held_bytes for part in self._parts)
 
     def _leave_layer(self, layer: int) -> None:
         self.rest(name for name in self._matrices if name[1:].partition(".")[0] == str(layer))

@@ -41,6 +41,10 @@ class LikelyTokens:
         self._bias = bias if bias is None or self.whole else bias[self.columns]
         self._left: tuple[Rows, Rows, Tensor] | None = None
 
+    def tensors(self) -> list[Tensor]:
+        """Return what is kept of the unembedding and of what stands."""
+        return [*(() if self.whole else (self._weight,)), *(self._left or ())]
+
     def anchor(self, x: Rows) -> None:
         """Learn what the tokens left over do where nothing moves.
 

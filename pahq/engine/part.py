@@ -117,6 +117,16 @@ class Part:
             self.readout.settle(Plan({**plan.formats, **raised})["logits"], plan["logits"])
             trim_heap()
 
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of what stands between tests, and of what screening reads beside it."""
+        flow, likely = self.flow, self._likely
+        tensors = [x for head in flow.heads.values() for x in (head.q, head.k, head.v)]
+        tensors += [x for mlp in flow.mlps.values() for x in vars(mlp).values()]
+        tensors += likely.tensors() if likely is not None else []
+        held = self.readout.held_bytes + sum(x.numel() * x.element_size() for x in tensors)
+        return self.reading.held_bytes + held
+
     def _likely_tokens(self, model: ModelWeights, multiply: Products) -> LikelyTokens:
         """Return the tokens that are likely on the clean prompts, or where everything is cut."""
         batch = self.readout.targets.batch

@@ -96,8 +96,8 @@ class Reading:
             *self.clean.tensors(), *self.carried.tensors(),
             *self.moved.values(), *self._written.values(),
         )  # fmt: skip
-        held = {x.data_ptr(): x for x in tensors}
-        return sum(x.numel() * x.element_size() for x in held.values())
+        storages = [x.untyped_storage() for x in tensors]  # a mean's prompts share one
+        return sum({s.data_ptr(): s.nbytes() for s in storages}.values())
 
     def lift(self, component: str, after: Sequence[str]) -> "Reading":
         """Return a reading in which a raised component can stand, beside this one.

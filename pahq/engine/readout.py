@@ -53,6 +53,12 @@ class Readout:
         found = (probs * log_probs).sum(-1)
         return found if self._bias is None else found - probs @ self._bias.double()
 
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of what is kept of the clean distributions."""
+        held = (self.targets.log_probs, *self._expected.values())
+        return sum(x.numel() * x.element_size() for x in held)
+
     def settle(self, *formats: NumberFormat) -> None:
         """Let go of the clean distributions, which are large: for KL these formats need no more."""
         if self.metric is not kl:

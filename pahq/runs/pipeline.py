@@ -314,10 +314,11 @@ class _Work:
             before,
             spent,
         )
+        holds = evaluator
         if isinstance(evaluator, ScreeningEvaluator):
-            summary["screening"] = asdict(evaluator.found)
-        if isinstance(evaluator, FastEvaluator):
-            summary["memory"] = memory_of(evaluator, spent)
+            summary["screening"], holds = asdict(evaluator.found), evaluator.high
+        if isinstance(holds, FastEvaluator):
+            summary["memory"] = memory_of(holds, spent)
         recorder.json("circuit.json", circuit.to_json())
         recorder.json("summary.json", summary)
         self._emit(RunStopped(self._decided()) if stopped else RunFinished(summary))

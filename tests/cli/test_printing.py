@@ -78,6 +78,19 @@ def test_only_as_many_edges_are_listed_as_asked_for(pahq, run):
     assert "and 3 more" in shown
 
 
+def test_a_run_that_screened_says_what_full_precision_decided(pahq, home):
+    done = pahq(*RUN, "--examples", "4", "--policy", "exact-int8")
+    [path] = (home / "runs").iterdir()
+    summary = json.loads((path / "summary.json").read_text())
+    found = summary["screening"]
+    assert 0 < found["audited"] <= found["fp32_tests"] <= summary["tests_run"]
+    for shown in (done.stdout, pahq("show", path.name).stdout):
+        words = f"{found['fp32_tests']} of {summary['tests_run']} tests decided in FP32"
+        assert words in shown
+        assert "weights high" in next(x for x in shown.splitlines() if "MB peak" in x)
+        assert "does not say" not in shown
+
+
 def test_weights_that_were_fetched_are_counted_behind_the_bytes(pahq, run):
     memory = json.loads((run / "summary.json").read_text())["memory"]
     fetched = {"prefetched": 1204, "used": 1200, "wasted": 4, "late": 1}
