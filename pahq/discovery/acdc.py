@@ -202,12 +202,15 @@ class _Search:
             return
         formats = self.evaluator.focus(receiver.component)
         recorded = self.tape.next_focus()
-        if recorded is not None:
-            self.damage = recorded.before
-        elif formats != self.formats:
-            # Measured anew under this plan: an effect never contains the noise of the change.
+        # Measured anew under this plan: an effect never contains the noise of the change. So it is
+        # where the first receiver was left in the middle: what an evaluator has seen before decides
+        # about last bits.
+        again = recorded is None or self.tape.decision(len(self.graph.senders_to(receiver))) is None
+        if again and formats != self.formats:
             [before] = self.evaluator.damages(receiver, [[]])
             self.damage = _finite(before, receiver)
+        if recorded is not None:
+            self.damage = recorded.before
         self.component, self.formats = receiver.component, formats
         yield from self._new(FocusChanged(receiver.component, formats, self.damage))
 

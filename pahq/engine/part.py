@@ -191,6 +191,8 @@ class Part:
         self.reading.decide(receiver, senders, cut)
         if receiver != LOGITS and not follows:
             self.reading.forget(name)
+        if not cut:  # by now it reads another sum of the same; a resumed search knows that one only
+            flow.mlps.pop(name, None)
         if follows and cut:
             first, fmt = flow.first_difference, self.reading.plan[name]
             at = self.reading.receiver_places(receiver.name, first)

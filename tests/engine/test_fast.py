@@ -9,15 +9,17 @@ from hypothesis import strategies as st
 
 from pahq.discovery.acdc import Rule, acdc
 from pahq.discovery.events import EdgeTested, FocusChanged
+from pahq.discovery.screen import ScreeningEvaluator
 from pahq.engine import focus
 from pahq.engine.fast import FastEvaluator
 from pahq.engine.problem import Problem
 from pahq.engine.propagate import Shortcuts
 from pahq.engine.reference import ReferenceEvaluator
+from pahq.engine.screened import ScreenedDamages
 from pahq.graph.build import Graph
 from pahq.metrics import METRICS
 from pahq.models.weights import take_weights
-from pahq.precision.policy import RECIPES
+from pahq.precision.policy import RECIPES, Plan
 from tests.random_models import Recipe, random_bridge, random_prompts, recipes
 
 # float32 sums in another order; logits of order 10 have a resolution of 1e-6.
@@ -126,11 +128,33 @@ def test_saturated_heads_are_followed_once(policy):
     assert fast.followed < 0.8 * plain.followed
 
 
-def test_a_resumed_search_gives_the_same_numbers_bit_for_bit():
+@pytest.mark.parametrize(
+    ("policy", "sharpness"), [("pahq-int8", 1), ("pahq-int8", 300), ("exact-int8", 1)]
+)
+@pytest.mark.parametrize("seed", [3, 4])
+def test_a_resumed_search_gives_the_same_numbers_bit_for_bit(policy, sharpness, seed):
+    """Wherever it was cut: behind a change of focus, in the middle of a receiver, between two."""
     rule = Rule(threshold=1e-3, batch_size=4)
-    problem, weights = world(Recipe(layers=3, heads=2), 7, policy="pahq-int8", rows=5)
-    whole = search(FastEvaluator(problem, weights), problem, rule)
-    for cut in (0, 7, len(whole) // 2, len(whole) - 1):
-        evaluator = FastEvaluator(problem, weights)
-        rest = acdc(problem.graph, evaluator, rule, replay=whole[:cut])
-        assert whole[:cut] + list(rest) == whole
+    bridge = random_bridge(Recipe(layers=2, heads=3))
+    with torch.no_grad():
+        for block in bridge.blocks:
+            block.attn.q.weight.mul_(sharpness)
+    weights = take_weights(bridge)
+    graph, recipe = Graph(weights.shape), RECIPES[policy]
+    screens = recipe.screens
+    problem = Problem(
+        graph, random_prompts(seed, rows=6), METRICS["kl"], RECIPES["fp32"] if screens else recipe
+    )
+
+    def evaluator():
+        if not screens:
+            return FastEvaluator(problem, weights)
+        exact = FastEvaluator(problem, weights, screen=Plan(recipe.background(graph)))
+        return ScreeningEvaluator(ScreenedDamages(exact), exact, rule)
+
+    whole = search(evaluator(), problem, rule)
+    kinds = [isinstance(event, FocusChanged) for event in whole]
+    focuses = [at + 1 for at, is_focus in enumerate(kinds) if is_focus]
+    for cut in {0, *range(1, len(whole), 9), *focuses, len(whole) - 1}:
+        rest = acdc(graph, evaluator(), rule, replay=whole[:cut])
+        assert whole[:cut] + list(rest) == whole, f"cut at {cut}"
