@@ -123,6 +123,7 @@ class Propagation:
         """
         after = self.alive[self.alive.index(name) + 1 :]
         other = copy(self)
+        other._walked, other._walks = {}, None  # tests read from this one
         other.reading = self.reading.lift(name, after)
         other.heads = dict(self.heads)
         for follower in after:

@@ -114,7 +114,7 @@ def native_sum_exp(
     found = torch.zeros(len(shift), dtype=torch.float64, device=shift.device)
     fast = _kernels(x.codes)
     if fast is not None:  # of a few rows, more channels stay in the cache
-        block *= max(1, min(WIDER, ROWS // len(shift)))
+        block *= max(1, min(WIDER, ROWS // max(1, len(shift))))
     for start in range(0, len(weight.codes), block):
         part = slice(start, start + block)
         more = None if bias is None else bias[part]
