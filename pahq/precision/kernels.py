@@ -20,7 +20,6 @@ from torch import Tensor
 F, I = np.float32, np.int32  # noqa: E741 - literals of a kernel, so that nothing becomes a double
 SMALLEST_PEAK = F(1e-30)  # as in quantize.py
 LARGEST = F(127)
-SPAN = 2048  # terms of a sum that are added in FP32 before it goes on in float64
 MAGNITUDE = I(0x7FFFFFFF)  # a float's bits without its sign grow with its size
 
 TANH_GELU, RELU, SILU = 0, 1, 2
@@ -168,13 +167,10 @@ def _read_moved(total, rows, channels, standing, beside, out):
 def _sum_exp(total, rows, channels, bias, shift, out):
     for i in prange(total.shape[0]):
         line, scale, less = total[i], rows[i], shift[i]
-        for begin in range(0, line.shape[0], SPAN):
-            some, widths = line[begin : begin + SPAN], channels[begin : begin + SPAN]
-            more = bias[begin : begin + SPAN]
-            found = F(0.0)
-            for j in range(some.shape[0]):
-                found += _exp(F(some[j]) * widths[j] * scale + more[j] - less)
-            out[i] += found
+        found = F(0.0)
+        for j in range(line.shape[0]):
+            found += _exp(F(line[j]) * channels[j] * scale + bias[j] - less)
+        out[i] += found
 
 
 def load() -> None:

@@ -19,9 +19,6 @@ from pahq.precision.formats import FP32, NumberFormat, find_format
 from pahq.precision.operators import OPERATORS, Operator
 from pahq.precision.quantize import Stored, kernels, store
 
-ROWS = 400  # rows whose products of ``block`` channels fill the cache
-WIDER = 8  # times ``block`` at most
-
 Scales = Tensor | None  # (number,) of rows or of output channels
 
 
@@ -112,14 +109,11 @@ def native_sum_exp(
     ``block`` channels are made at a time. An overflow gives infinity.
     """
     found = torch.zeros(len(shift), dtype=torch.float64, device=shift.device)
-    fast = _kernels(x.codes)
-    if fast is not None:  # of a few rows, more channels stay in the cache
-        block *= max(1, min(WIDER, ROWS // max(1, len(shift))))
     for start in range(0, len(weight.codes), block):
         part = slice(start, start + block)
         more = None if bias is None else bias[part]
         total, rows, channels = native_totals(x, weight[part], fmt)
-        if fast is not None:
+        if (fast := _kernels(total)) is not None:
             fast.add_sum_exp(found, total, rows, channels, more, shift)
         else:
             logits = _read(total, rows, channels, more)
