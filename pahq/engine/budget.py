@@ -36,6 +36,7 @@ def search_bytes(
     held, working = 0, 0
     for batch in batches:
         places, targets = batch.clean.numel(), len(batch.row)
+        ends = len(set(batch.position.tolist()))
         # Clean and carried values, and what may follow from a raised component once more.
         held += FLOAT * places * (2 * streams + 3 * written) + DOUBLE * targets * vocabulary
         at_hand = wide_bytes(model, places)
@@ -43,6 +44,8 @@ def search_bytes(
         # Alternatives are made a few at a time, as many as are followed together.
         one = FLOAT * places * shape.d_model
         reads = 4 * max(one, min(alternatives * one, WORKSPACE))
+        # Only what ``logits`` reads is made for all at once, and joined.
+        reads += 3 * FLOAT * alternatives * len(batch.clean) * ends * shape.d_model
         logits = 2 * FLOAT * min(BLOCK, vocabulary) * targets * alternatives
         working = max(working, reads + logits, 3 * DOUBLE * targets * vocabulary)
     sizes, formats = model.sizes(), policy.background(graph)
