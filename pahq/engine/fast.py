@@ -7,7 +7,7 @@ a. Everything upstream of the receiver under test is still clean, so what it rea
 b. Its component is computed anew, then only what lies downstream over kept edges.
 c. Alternative cut sets are one batch; of a head's q, k and v only what changed is projected.
 d. Components are computed only where they are read, from the first changed token on.
-e. Differences of heads are kept before W_O.
+e. What heads write is kept before W_O.
 f. KL needs a log-sum-exp over blocks of the vocabulary, never all logits.
 g. A prompt for which a head writes exactly what it wrote before is not followed again.
 h. What a receiver reads under one set of cut senders is made from what it read under the last.
@@ -80,7 +80,7 @@ class FastEvaluator:
         with torch.inference_mode():
             self._store_weights()
             common = Common(
-                problem, model, self.multiply, self.shortcuts, screen,
+                problem, model, self.multiply, self.background, self.shortcuts, screen,
                 release=self.pages.release, leave=self._leave_layer, tidy=self.tidy,
             )  # fmt: skip
             self._parts = [Part(common, batch) for batch in problem.batches]

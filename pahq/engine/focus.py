@@ -34,7 +34,7 @@ class Focus:
         return max(1, round(WORKSPACE / (self.case_bytes * prompts)))
 
     def portions(self, cases: Tensor, rows: Tensor) -> Iterable[tuple[Tensor, Tensor]]:
-        """Yield about as many cases at once as the workspace has room for: equally many."""
+        """Yield about as many cases at once as the workspace has room for."""
         count = max(1, round(len(cases) * self.case_bytes / WORKSPACE))
         return zip(cases.chunk(count), rows.chunk(count), strict=True)
 

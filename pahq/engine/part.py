@@ -37,6 +37,7 @@ class Common:
         problem: the search.
         model: the weights.
         multiply: matrix products.
+        plan: the background plan.
         shortcuts: which of them are used.
         screen: formats in which screened damages may multiply changes of MLPs.
         release: gives back FP32 weights that are not needed for a while.
@@ -47,16 +48,12 @@ class Common:
     problem: Problem
     model: ModelWeights
     multiply: Products
+    plan: Plan
     shortcuts: Shortcuts
     screen: Plan | None
     release: Callable[[Iterable[Tensor]], None]
     leave: Callable[[int], None]
     tidy: Callable[[], None]
-
-    @property
-    def plan(self) -> Plan:
-        """The background plan."""
-        return Plan(self.problem.policy.background(self.problem.graph))
 
     @property
     def full(self) -> Plan:
@@ -80,15 +77,11 @@ class Part:
         problem, some = common.problem, spaced(model)
         same = plan == common.full
         clean = trace(model, batch.clean, plan, multiply, levels=some) if same else None
-        release = common.release if plan["logits"] != FP32 else None
-        full = clean or common.full_forward(batch.clean)
-        final = full.streams["logits"][batch.row, batch.position]
-        targets = Targets(batch, full_log_probs(final, model, multiply, release))
+        self.readout = _readout(common, batch, clean or common.full_forward(batch.clean))
+        self.unpatched = unpatched(problem.metric, split(self.readout.targets))
+        self.task_score = task_score(split(self.readout.targets))
         clean = clean or trace(model, batch.clean, plan, multiply, levels=some)
         trim_heap()
-        self.readout = Readout(model, problem.metric, targets, multiply)
-        self.unpatched = unpatched(problem.metric, split(targets))
-        self.task_score = task_score(split(targets))
         self.shortcuts, self._tidy = common.shortcuts, common.tidy
         self._batch_size = batch.clean.shape[0]
         self.followed = 0
@@ -230,7 +223,7 @@ class Part:
     def _portions(
         self, focus: Focus, reads: Float[Tensor, "alt batch place d_model"]
     ) -> Iterator[tuple[Tensor, Rows]]:
-        """Yield some cases at once, and the prompt of each."""
+        """Yield some cases at once, and the prompt of each; None for those of one alternative."""
         every = self._all_rows(len(reads))
         for part, rows in focus.portions(reads.flatten(0, 1), every):
             yield part, None if len(rows) == self._batch_size else rows
@@ -289,6 +282,15 @@ class Part:
 
     def _all_rows(self, alternatives: int) -> Int[Tensor, " case"]:
         return torch.arange(self._batch_size, device=self._row.device).repeat(alternatives)
+
+
+def _readout(common: Common, batch: PromptBatch, full: Trace) -> Readout:
+    """Return what measures against the full FP32 model, given its forward."""
+    release = common.release if common.plan["logits"] != FP32 else None
+    final = full.streams["logits"][batch.row, batch.position]
+    log_probs = full_log_probs(final, common.model, common.multiply, release)
+    targets = Targets(batch, log_probs)
+    return Readout(common.model, common.problem.metric, targets, common.multiply)
 
 
 def _first_difference(batch: PromptBatch) -> int:

@@ -13,8 +13,6 @@ from torch import Tensor
 
 from pahq.engine.components import causal_mask
 
-LARGE = 1 << 14  # numbers of a mask from which on it is made anew instead of kept
-
 
 class Places:
     """Ascending positions.
@@ -54,8 +52,6 @@ class Places:
 
     def causal_mask(self, count: int) -> Float[Tensor, "place key_pos"]:
         """Return what is added to the scores of queries at these places, given how many keys."""
-        if len(self) * count > LARGE:
-            return causal_mask(self.index, count)
         if count not in self._masks:
             self._masks[count] = causal_mask(self.index, count)
         return self._masks[count]

@@ -4,7 +4,7 @@ A receiver reads ``carried stream + sum over kept senders of (current - carried 
 kept edges that is a short sum, and nothing but the differences has to be kept up to date.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass
 
@@ -79,7 +79,8 @@ class Reading:
         self._fits = wide_bytes(model, self.length * len(clean.at("logits"))) <= AT_HAND
         self._level: str | None = None  # of the receiver decided last
         self.places: dict[str, Places] = {"logits": targets}
-        self._up_to: dict[int, Places] = {}
+        # Components that are read at the same positions share them, and what was asked of them.
+        self._known_places: dict[tuple[int, ...], Places] = {}
 
     def fresh(self) -> "Reading":
         """Return the same prompts read at every position; only while nothing is decided here."""
@@ -141,10 +142,7 @@ class Reading:
 
     def key_places(self, component: str) -> Places:
         """Return the places of a head's keys and values: all up to its last query."""
-        last = self.places[component].numbers[-1]
-        if last not in self._up_to:
-            self._up_to[last] = Places(range(last + 1), self.targets.device)
-        return self._up_to[last]
+        return self._at(range(self.places[component].numbers[-1] + 1))
 
     def now(self, receiver: str, at: Places) -> AtPlaces:
         """Return what a receiver reads now."""
@@ -220,12 +218,19 @@ class Reading:
             if component in senders
             for number in self.receiver_places(receiver, 0).numbers
         }
-        return Places(sorted(read), self.targets.device)
+        return self._at(sorted(read))
 
     @property
     def everywhere(self) -> Places:
         """All positions."""
-        return Places(range(self.length), self.targets.device)
+        return self._at(range(self.length))
+
+    def _at(self, numbers: Iterable[int]) -> Places:
+        """Return these positions, the same object each time."""
+        key = tuple(numbers)
+        if key not in self._known_places:
+            self._known_places[key] = Places(key, self.targets.device)
+        return self._known_places[key]
 
     def projected(
         self, head: str, kind: str, reads: AtPlaces, fmt: NumberFormat

@@ -1,8 +1,8 @@
 """What stands while one receiver's edges are tested: everything that a test does not change.
 
 A receiver reads ``carried stream + sum over kept senders of (current - carried value)``: with few
-kept edges that is a short sum. The differences of heads are kept as wide as a head (before W_O),
-about six times smaller than what they write.
+kept edges that is a short sum. What heads write is kept as wide as a head (before W_O), about six
+times smaller.
 """
 
 from collections.abc import Callable, Container
@@ -177,7 +177,7 @@ def levels_of(model: ModelWeights) -> list[str]:
 
 
 def spaced(model: ModelWeights) -> frozenset[str]:
-    """Return the levels of which ``Streams`` needs some to make all others."""
+    """Return levels whose streams are enough to make all others from."""
     return frozenset({"logits", *(f"a{layer}" for layer in range(0, len(model.blocks), APART))})
 
 

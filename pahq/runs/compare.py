@@ -125,8 +125,8 @@ class Comparison:
             faster = self.speedup >= 1
             ratio = self.speedup if faster else 1 / self.speedup
             number = f"{ratio:.2g}" if ratio < 10 else f"{ratio:,.0f}"
-            word = f"{number} times as {'fast' if faster else 'slow'}"
-            text += ", as fast" if number == "1" else f", {word}"
+            times = "" if number == "1" else f"{number} times "
+            text += f", {times}as {'fast' if faster or not times else 'slow'}"
         if not self.flips:
             return text + ": the same circuit."
         near = [flip for flip in self.flips if flip.cause == "near threshold"]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pahq.discovery.acdc import Rule, acdc
 from pahq.discovery.events import EdgeTested, FocusChanged
 from pahq.discovery.screen import ScreeningEvaluator
-from pahq.engine import focus
+from pahq.engine import focus, reading
 from pahq.engine.fast import FastEvaluator
 from pahq.engine.problem import Problem
 from pahq.engine.propagate import Shortcuts
@@ -78,6 +78,7 @@ def test_fp32_decides_like_full_forwards(recipe, seed, rule, metric, room):
     slow = search(ReferenceEvaluator(problem, weights), problem, replace(rule, batch_size=1))
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(focus, "WORKSPACE", room)
+        patched.setattr(reading, "AT_HAND", room)
         fast = search(FastEvaluator(problem, weights), problem, rule)
     assert_same(fast, slow, rule, TOLERANCE)
 
