@@ -343,3 +343,13 @@ def check_pending() -> bool:
     settings = _to_check()
     job = st.session_state.get("checks", {}).get(_check_key(settings)) if settings else None
     return not worker().ready or (settings is not None and (job is None or not job.over))
+
+
+def draw_anew() -> None:
+    """Run the page from the top, unless the reader has asked for something by now.
+
+    ``st.rerun`` asks for the present page in the name of the newest request: a press on another
+    page's link that was still waiting would be lost. Any element lets what waits go first.
+    """
+    st.empty()
+    st.rerun()

@@ -28,7 +28,7 @@ def coming() -> None:
     lines = [Coming(e.run.id, settings_line(e.run.config), e.status, e.share) for e in queue]
     compare_queue(lines, on_press=lambda what, name: pairing.act(what, runs[name]))
     if state.turned("coming", pairing.unfinished()):
-        st.rerun()
+        state.draw_anew()
 
 
 def empty() -> None:

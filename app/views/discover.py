@@ -92,7 +92,7 @@ def before_the_search(*, hindered: bool) -> None:
     )
     turned = state.turned("pending", state.check_pending())
     if turned or hindered != (state.hindrance() is not None):
-        st.rerun()  # so that the ticking begins or ends, and Run is as the check says
+        state.draw_anew()  # so that the ticking begins or ends, and Run is as the check says
 
 
 def tick(status: Status) -> float | None:
@@ -135,7 +135,7 @@ def watch() -> None:
     if state.turned("tick", tick(status)):
         if status.kind == "finished":
             state.tell(f"Finished: {status.detail}")
-        st.rerun()
+        state.draw_anew()
 
 
 form.seed(state.shown())

@@ -99,6 +99,15 @@ def test_a_flip_is_found_in_every_graph_and_let_go_again(filled, open_compare):
     page.wait_for_function(f"() => !({LIT})().some(Boolean)")
 
 
+def test_a_press_on_the_pages_link_counts_whatever_the_picture_says_after_it(filled, open_page):
+    page = open_page(filled.url)
+    page.evaluate("""() => {
+      [...document.querySelectorAll('[data-testid=stTopNavLink]')].at(-1).click();
+      document.querySelector('.obs [data-tab=log]').click();
+    }""")
+    drawn(page)
+
+
 def test_where_nothing_changed_the_list_says_so(filled, open_compare):
     page = drawn(open_compare(filled.url))
     assert "No edge changed its verdict." in page.locator(".cmp-flips").inner_text()

@@ -7,9 +7,11 @@ import time
 
 import pytest
 from made_logs import write_run
+from streamlit.runtime.scriptrunner import RerunData, get_script_run_ctx
 from streamlit.testing.v1 import AppTest
 
 import choices
+import state
 from pahq.paths import runs_dir
 from pahq.runs import store
 from pahq.runs.config import RunConfig, knobs
@@ -323,3 +325,22 @@ def test_the_app_never_imports_torch():
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_a_press_on_another_pages_link_outlives_a_new_drawing_of_this_one(page, monkeypatch):
+    """The press comes while a fragment is about to have the page drawn anew."""
+    noticed, pressed = state.turned, []
+
+    def turned(what, now):
+        if pressed:
+            return noticed(what, now)
+        context = get_script_run_ctx()
+        links = context.pages_manager.get_pages().values()
+        pressed.append(next(p["page_script_hash"] for p in links if p["page_name"] == "Compare"))
+        context.script_requests.request_rerun(RerunData(page_script_hash=pressed[0]))
+        return True
+
+    page.run()
+    monkeypatch.setattr(state, "turned", turned)
+    page.run()
+    assert "Nothing to compare yet" in all_text(page)

@@ -4,6 +4,7 @@ import { namesOf } from "./arrange.js";
 import { download } from "./download.js";
 import { spoken } from "./format.js";
 import { linkTo } from "./look.js";
+import { isPageLink } from "./page.js";
 import { mainNode } from "./selection.js";
 import { nextEdge, walk } from "./walk.js";
 
@@ -101,10 +102,13 @@ export function actionsOf(app) {
   });
   const beside = (event) => closeMenus(app, event.target.closest?.("details.obs-menu"));
   const seen = () => app.draw(); // what came while the tab was hidden
+  const leaves = ({ target }) => { app.left ||= isPageLink(target); };
+  document.addEventListener("click", leaves, true);
   document.addEventListener("pointerdown", beside);
   document.addEventListener("visibilitychange", seen);
   document.addEventListener("fullscreenchange", seen);
   return () => {
+    document.removeEventListener("click", leaves, true);
     document.removeEventListener("pointerdown", beside);
     document.removeEventListener("visibilitychange", seen);
     document.removeEventListener("fullscreenchange", seen);

@@ -40,7 +40,8 @@ export default function mount({ data, parentElement, setStateValue, setTriggerVa
     app = new Observatory(parentElement);
     instances.set(parentElement, app);
   }
-  app.send = { state: setStateValue, trigger: setTriggerValue };
+  const unlessLeft = (send) => (name, value) => { if (!app.left) send(name, value); };
+  app.send = { state: unlessLeft(setStateValue), trigger: unlessLeft(setTriggerValue) };
   app.update(data);
   // Streamlit also calls this for an update that a newer one has overtaken; only when our
   // element has left the page is it really over.
@@ -90,6 +91,7 @@ class Observatory {
   }
 
   update(data) {
+    this.left = false; // for another page: this one goes on
     this.data = data;
     if (data.header && data.from === 0 && !logs.get(data.run)?.rows.length) {
       logs.set(data.run, new Log({ ...data.header, run: data.run }));
@@ -165,7 +167,7 @@ class Observatory {
 
   /** Tell the page what is looked at, for the URL; never while a replay moves. */
   report() {
-    if (this.scrubber.playing) return;
+    if (this.scrubber.playing || this.left) return;
     const look = JSON.stringify(this.look);
     if (look === this.reported) return;
     this.reported = look;
