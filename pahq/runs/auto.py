@@ -1,10 +1,14 @@
 """``pahq-auto``: formats for a model and a task, measured on a few of the prompts."""
 
+from collections.abc import Sequence
+
 from pahq.engine.sensitivity import CANDIDATES, NoiseMeter
 from pahq.errors import UsageError
 from pahq.models.loading import LoadedModel
 from pahq.models.placement import placed
 from pahq.precision.assign import Assignment, assign
+from pahq.precision.formats import find_format
+from pahq.precision.native import is_native
 from pahq.runs.config import RunConfig
 from pahq.tasks.base import EncodedPair
 from pahq.tasks.batches import batches
@@ -36,5 +40,16 @@ def assigned(config: RunConfig, model: LoadedModel, pairs: tuple[EncodedPair, ..
     weights = placed(model.weights, device)
     meter = NoiseMeter(weights, prompts, pages=model.pages)
     sensitivity = meter.sensitivity(CANDIDATES[device.type])
-    formats, noise = assign(sensitivity, model.weights.sizes(), budget, meter.noise)
+    useful = _useful(CANDIDATES[device.type], device.type)
+    choice = {name: {fmt: each[fmt] for fmt in useful} for name, each in sensitivity.items()}
+    formats, noise = assign(choice, model.weights.sizes(), budget, meter.noise)
     return Assignment(formats, noise, budget, sensitivity, meter.pairs)
+
+
+def _useful(candidates: Sequence[str], device: str) -> Sequence[str]:
+    """Return the formats that a device multiplies in: emulated, they save no time and no memory.
+
+    Where it has none of them, all: the formats then serve another machine.
+    """
+    native = [fmt for fmt in candidates if is_native(find_format(fmt), device)]
+    return native or candidates

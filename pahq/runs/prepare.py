@@ -141,7 +141,7 @@ class Prepared:
             floor = abs(damage - judged.unpatched())
             if judged.problem.metric is not kl:
                 damage = self.measurer(self.judged, metric=kl).damage(NOTHING_CUT)
-            floor_kl = damage
+            floor_kl = max(damage, 0.0)  # as a KL is: below it is the rounding of FP32 logits
         return Baseline(floor, floor_kl, None if math.isnan(score) else score)
 
     def under(self, config: RunConfig) -> "Prepared":

@@ -72,6 +72,23 @@ def test_a_run_keeps_the_policy_and_what_it_was_chosen_by(made):
     assert len(set(chosen["formats"].values())) > 1
 
 
+def test_a_format_is_chosen_where_the_device_multiplies_in_it(monkeypatch):
+    """Emulated formats save nothing here; where all are, they serve another machine."""
+    many = {**AUTO, "noise_budget": 1e-7}
+
+    def chosen(*native):
+        monkeypatch.setattr(auto, "is_native", lambda fmt, device: fmt.name in native)
+        return Session().prepare(make_config(**many)).assignment
+
+    everywhere = chosen()
+    assert set(everywhere.formats.values()) == {"int8", "bf16", "fp32"}
+    for fmt in CANDIDATES["cpu"]:
+        alone = chosen(fmt)
+        assert set(alone.formats.values()) == {fmt, "fp32"}
+        assert alone.sensitivity == everywhere.sensitivity  # the map shows what any would cost
+        assert alone.noise <= 1e-7
+
+
 def test_the_noise_that_was_measured_is_the_noise_floor_of_the_search(session, made):
     """The formats were chosen on four prompts, and the search is made on these four."""
     noise = contents(made, "sensitivity.json")["noise"]
