@@ -52,9 +52,10 @@ class NoiseMeter:
     ) -> Sensitivity:
         """Return the noise of each component alone in each format."""
         found: Sensitivity = {}
-        names = self.graph.components
+        names, matrices = self.graph.components, self.model.matrices()
         for number, name in enumerate(names):
             found[name] = {fmt: max(self.noise({name: fmt}), 0.0) for fmt in candidates}
+            self.multiply.forget(matrices[name])  # all in all formats would be twice the model
             on_progress(number + 1, len(names))
         return found
 

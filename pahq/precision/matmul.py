@@ -182,6 +182,13 @@ class Products:
         if fmt != FP32:
             (self.stored if self._low(fmt, weight) else self.rounded)(weight, fmt)
 
+    def forget(self, weights: Iterable[Tensor]) -> None:
+        """Let go of what is held of some weights, in every format."""
+        known = {id(weight) for weight in weights}
+        for held in (self._rounded, self._stored, self._read_back):
+            for key in [key for key in held if key[0] in known]:
+                del held[key]
+
     def stored(self, weight: Float[Tensor, "fan_in fan_out"], fmt: NumberFormat) -> Stored:
         """Return ``weight`` in ``fmt``: (fan_out, fan_in), a scale for each output channel."""
         key = (id(weight), fmt.name)

@@ -70,3 +70,15 @@ def test_small_weights_are_read_back_again_where_there_is_no_room_for_all(monkey
         assert torch.equal(products.rounded(weight, INT8), expected)
         assert products.rounded(weight, INT8) is products.rounded(weight, INT8)
     assert products.held_bytes == held
+
+
+def test_what_is_forgotten_is_held_in_no_format_and_the_rest_stays():
+    multiply, weights = Products(), [gaussian(32, 64), gaussian(32, 64, seed=1)]
+    multiply.rounded(weights[0], INT8)
+    alone = multiply.held_bytes
+    for weight in weights:
+        for fmt in (INT8, BF16, FP8_E4M3):
+            multiply.rounded(weight, fmt)
+    multiply.forget(weights[1:])
+    multiply.forget([gaussian(32, 64)])
+    assert multiply.held_bytes == alone + 2 * weights[0].nbytes
