@@ -80,6 +80,8 @@ class Part:
         self.readout = _readout(common, batch, clean or common.full_forward(batch.clean))
         self.unpatched = unpatched(problem.metric, split(self.readout.targets))
         self.task_score = task_score(split(self.readout.targets))
+        if common.screen is None:  # else it is asked for what is likely
+            self._settle(common)
         clean = clean or trace(model, batch.clean, plan, multiply, levels=some)
         trim_heap()
         self.shortcuts, self._tidy = common.shortcuts, common.tidy
@@ -102,10 +104,16 @@ class Part:
         first = _first_difference(batch) if problem.ablation == "corrupt" else 0
         self.flow = Propagation(self.reading, problem.graph, common.shortcuts, first, common.screen)
         self._focused: Focus | None = None
-        screens = common.screen is not None
-        self._likely = self._likely_tokens(model, multiply) if screens else None
+        self._likely = None
         self._anchored = False
+        if common.screen is not None:
+            self._likely = self._likely_tokens(model, multiply)
+            self._settle(common)
+
+    def _settle(self, common: Common) -> None:
+        """Let go of the clean distributions where they need not be read again."""
         if common.shortcuts.stream_vocabulary:
+            plan, problem = common.plan, common.problem
             raised = problem.policy.raised(problem.graph, "logits")
             self.readout.settle(Plan({**plan.formats, **raised})["logits"], plan["logits"])
             trim_heap()
