@@ -167,7 +167,8 @@ def print_verified(folder: RunFolder, found: dict[str, Any]) -> None:
     console.print(
         f"damage of the circuit: {damage['recorded']:.6g} recorded, {damage['verified']:.6g} "
         f"by the {found['engine']} engine; largest difference of an effect "
-        f"{found['largest_difference']:.1e}, allowed {found['tolerance']:.1e}",
+        f"{found['largest_difference']:.1e}; a verdict may differ where the effect lies within "
+        f"{found['tolerance']:.1e} of the threshold",
         soft_wrap=True,
     )
     count = len(found["decisions"])
