@@ -176,4 +176,5 @@ def print_verified(folder: RunFolder, found: dict[str, Any]) -> None:
         console.print(f"[green]The run holds:[/] {count} decisions checked, none contradicted.")
     else:
         wrong = len(found["contradictions"])
-        console.print(f"[red]The run does not hold:[/] {wrong} of {count} decisions contradicted.")
+        why = f"{wrong} of {count} decisions contradicted" if wrong else "the damage is another"
+        console.print(f"[red]The run does not hold:[/] {why}.")

@@ -108,6 +108,24 @@ def test_a_press_on_the_pages_link_counts_whatever_the_picture_says_after_it(fil
     drawn(page)
 
 
+@pytest.mark.parametrize("other", [False, True])
+def test_where_no_other_page_comes_the_picture_goes_on_speaking(filled, open_page, other):
+    """Its own page's link was pressed, or one that leads nowhere."""
+    page = open_page(filled.url)
+    if other:
+        page.evaluate("""() => {
+          const link = document.createElement("a");
+          link.dataset.testid = "stTopNavLink";
+          document.body.append(link);
+          link.click();
+        }""")
+    else:
+        page.locator("[data-testid=stTopNavLink]", has_text="Discover").click()
+        page.wait_for_timeout(500)
+    page.locator(".obs [data-tab=log]").click()
+    page.wait_for_function("() => location.search.includes('view=log')")
+
+
 def test_where_nothing_changed_the_list_says_so(filled, open_compare):
     page = drawn(open_compare(filled.url))
     assert "No edge changed its verdict." in page.locator(".cmp-flips").inner_text()

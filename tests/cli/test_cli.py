@@ -151,3 +151,18 @@ def test_verify_says_whether_a_run_holds(pahq, tmp_path):
     found = pahq("verify", str(run), "--sample", "100", "--json")
     assert found.returncode == 1
     assert json.loads(found.stdout)["holds"] is False
+
+
+def test_verify_says_that_only_the_damage_is_another(pahq, tmp_path):
+    run = tmp_path / "run"
+    config = [
+        "--model", "hand-induction", "--task", "induction", "--threshold", "0.01",
+        "--examples", "5",
+    ]  # fmt: skip
+    assert pahq("run", *config, "--out", str(run)).returncode == 0
+    summary = json.loads((run / "summary.json").read_text())
+    summary["damage_under_policy"] += 1.0
+    (run / "summary.json").write_text(json.dumps(summary))
+    told = pahq("verify", str(run), "--sample", "8")
+    assert told.returncode == 1
+    assert "The run does not hold: the damage is another." in told.stdout

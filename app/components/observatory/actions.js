@@ -102,7 +102,7 @@ export function actionsOf(app) {
   });
   const beside = (event) => closeMenus(app, event.target.closest?.("details.obs-menu"));
   const seen = () => app.draw(); // what came while the tab was hidden
-  const leaves = ({ target }) => { app.left ||= isPageLink(target); };
+  const leaves = ({ target }) => { if (isPageLink(target)) app.leave(); };
   document.addEventListener("click", leaves, true);
   document.addEventListener("pointerdown", beside);
   document.addEventListener("visibilitychange", seen);

@@ -27,6 +27,7 @@ import { damageTable, edgeTable, mapTable } from "./tables.js";
 import { currentTheme, publish } from "./theme.js";
 import { tooltip } from "./tips.js";
 
+const PATIENCE = 5000; // ms within which a page that was asked for has begun
 const NARROW = 560; // px of width below which a finger on the graph scrolls the page
 const TABS = { node: nodeTab, edge: edgeTab, paths: pathsTab, log: logTab };
 const TEXTS = ["kpis", "budget", "legend", "map-line", "map-note", "outcome", "details", "chart"];
@@ -82,6 +83,7 @@ class Observatory {
 
   destroy() {
     this.gone = true;
+    clearTimeout(this.staying);
     this.scrubber.stop();
     this.stopListening();
     this.sizes.disconnect();
@@ -91,7 +93,6 @@ class Observatory {
   }
 
   update(data) {
-    this.left = false; // for another page: this one goes on
     this.data = data;
     if (data.header && data.from === 0 && !logs.get(data.run)?.rows.length) {
       logs.set(data.run, new Log({ ...data.header, run: data.run }));
@@ -107,6 +108,13 @@ class Observatory {
     this.running = data.status.live;
     if (this.ui.following && this.log) this.ui.step = this.log.decided;
     this.draw();
+  }
+
+  /** Another page was asked for: be silent until it is there, or go on if it does not come. */
+  leave() {
+    this.left = true;
+    clearTimeout(this.staying);
+    this.staying = setTimeout(() => { this.left = false; this.report(); }, PATIENCE);
   }
 
   #begin(data) {

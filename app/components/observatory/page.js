@@ -1,10 +1,11 @@
 // What the component touches of the page around it.
 
 const OVER = 768; // px of width below which Streamlit's sidebar lies over the page
-const LINKS = '[data-testid="stTopNavLink"], [data-testid="stSidebarNavLink"]';
+const LINKS = ["stTopNavLink", "stTopNavDropdownLink", "stSidebarNavLink"]
+  .map((name) => `[data-testid="${name}"]:not([aria-current="page"])`).join();
 
-/** Whether a press there asks for a page. What is sent to the present one from then on until the
- *  new one begins would call that page back: Streamlit shows the page of the newest message. */
+/** Whether a press there asks for another page. What is sent to the present one from then on until
+ *  the new one begins would call it back: Streamlit shows the page of the newest message. */
 export const isPageLink = (target) => Boolean(target.closest?.(LINKS));
 
 /** Close the sidebar where it covers what was asked for in it. */
