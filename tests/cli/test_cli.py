@@ -131,17 +131,7 @@ def test_a_config_repeats_its_run(pahq, tmp_path):
 
 def test_verify_says_whether_a_run_holds(pahq, tmp_path):
     run = tmp_path / "run"
-    arguments = [
-        "--model",
-        "hand-induction",
-        "--task",
-        "induction",
-        "--threshold",
-        "0.01",
-        "--examples",
-        "5",
-    ]
-    assert pahq("run", *arguments, "--out", str(run)).returncode == 0
+    assert pahq(*RUN, "--examples", "5", "--out", str(run)).returncode == 0
     told = pahq("verify", str(run), "--sample", "8")
     assert told.returncode == 0, told.stderr
     assert "The run holds: 8 decisions checked" in told.stdout
@@ -155,11 +145,7 @@ def test_verify_says_whether_a_run_holds(pahq, tmp_path):
 
 def test_verify_says_that_only_the_damage_is_another(pahq, tmp_path):
     run = tmp_path / "run"
-    config = [
-        "--model", "hand-induction", "--task", "induction", "--threshold", "0.01",
-        "--examples", "5",
-    ]  # fmt: skip
-    assert pahq("run", *config, "--out", str(run)).returncode == 0
+    assert pahq(*RUN, "--examples", "5", "--out", str(run)).returncode == 0
     summary = json.loads((run / "summary.json").read_text())
     summary["damage_under_policy"] += 1.0
     (run / "summary.json").write_text(json.dumps(summary))
