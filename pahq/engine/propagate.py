@@ -17,7 +17,7 @@ from torch import Tensor
 from pahq.engine import components
 from pahq.engine.moved import StandingMlp, moved_output, standing_mlp
 from pahq.engine.places import Places
-from pahq.engine.reading import Change, Reading, Rows, level_of, of_rows
+from pahq.engine.reading import AtPlaces, Change, Reading, Rows, level_of, of_rows
 from pahq.graph.build import Graph
 from pahq.graph.nodes import Receiver
 from pahq.precision.formats import NumberFormat
@@ -115,8 +115,8 @@ class Propagation:
             found[kind] = self.reading.projected(name, kind, reads, fmt)
         return Head(**found)
 
-    def lift(self, name: str, fmt: NumberFormat) -> "Propagation":
-        """Return what stands while ``name`` computes in ``fmt``, and with it all that follows.
+    def lift(self, name: str, fmt: NumberFormat) -> tuple["Propagation", AtPlaces]:
+        """Return what stands while ``name`` computes in ``fmt``, and what ``logits`` then reads.
 
         A raised component writes something else at every place, but no test moves what lies before
         the first change: it is computed here, once.
@@ -137,8 +137,7 @@ class Propagation:
             other.heads[name] = self.head_values(name, fmt)
             output = other.mixed(name, other.heads[name], {}, None, fmt, first=0)
         changed = {name: other.change(name, output, None, fmt=fmt, first=0)}
-        other.follow(changed, None, first=0, keep=True)
-        return other
+        return other, other.follow(changed, None, first=0, keep=True)
 
     def alternatives(
         self,

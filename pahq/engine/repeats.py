@@ -20,11 +20,16 @@ class Repeats:
     The first one remembered is the component's output without any further cut.
     """
 
-    def __init__(self, standing: Float[Tensor, "batch place width"]):
+    def __init__(
+        self,
+        standing: Float[Tensor, "batch place width"],
+        values: Float[Tensor, " batch"] | None = None,
+    ):
+        """Remember the output without any further cut, and its damages where they are known."""
         self.outputs = standing[None]
-        self.values = torch.full(
-            self.outputs.shape[:2], torch.nan, dtype=torch.float64, device=standing.device
-        )
+        if values is None:
+            values = torch.full((len(standing),), torch.nan, dtype=torch.float64)
+        self.values = values.to(standing.device)[None]
 
     def damages(
         self,

@@ -129,6 +129,31 @@ def test_saturated_heads_are_followed_once(policy):
     assert fast.followed < 0.8 * plain.followed
 
 
+@pytest.mark.parametrize("policy", ["pahq-int8", "pahq-fp8"])
+def test_what_stands_under_a_focus_has_the_damage_that_following_it_gives(policy):
+    """A search asks for it at every change of focus; it is known without following anything."""
+    problem, weights = world(Recipe(layers=3, heads=2), 5, policy=policy, rows=5)
+    fast = FastEvaluator(problem, weights, shortcuts=Shortcuts(repeats=False))
+    found = []
+
+    class Asked:
+        focus, commit = fast.focus, fast.commit
+
+        def damages(self, receiver, cut_sets):
+            values = fast.damages(receiver, cut_sets)
+            if list(cut_sets) == [[]]:
+                followed = fast.followed
+                [again, _] = fast.damages(receiver, [[], []])
+                assert fast.followed > followed
+                found.append((values[0], again))
+            return values
+
+    search(Asked(), problem, Rule(threshold=1e-3, batch_size=4))
+    assert len(found) > 5
+    for known, followed in found:
+        assert known == pytest.approx(followed, abs=TOLERANCE)
+
+
 @pytest.mark.parametrize(
     ("policy", "sharpness"), [("pahq-int8", 1), ("pahq-int8", 300), ("exact-int8", 1)]
 )

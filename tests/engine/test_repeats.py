@@ -46,3 +46,10 @@ def test_what_is_not_a_number_is_evaluated_and_stays_so():
     for _ in range(2):
         found = repeats.damages(outputs([float("nan"), 2.0]), evaluate)
         assert found.isnan().tolist() == [[True, False]]
+
+
+def test_the_standing_damages_may_be_known_beforehand():
+    evaluate = Counting()
+    repeats = Repeats(outputs([1.0, 2.0])[0], torch.tensor([10.0, 20.0], dtype=torch.float64))
+    assert repeats.damages(outputs([1.0, 3.0]), evaluate).tolist() == [[10, 3]]
+    assert evaluate.asked == [1]
