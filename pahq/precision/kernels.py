@@ -10,7 +10,7 @@ from typing import no_type_check
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, Int32
+from jaxtyping import Float, Int, Int8, Int32
 from numba import get_num_threads, njit, prange, set_num_threads
 from numba.core import types
 from numba.extending import intrinsic
@@ -87,6 +87,25 @@ def _store_row(row, codes):
 def _store(x, codes, scale):
     for i in prange(x.shape[0]):
         scale[i] = _store_row(x[i], codes[i])
+
+
+@njit(parallel=True, **_OPTIONS)
+@no_type_check
+def _read_rows(codes, scale, out):
+    for i in prange(codes.shape[0]):
+        line, found, row_scale = codes[i], out[i], scale[i]
+        for j in range(line.shape[0]):
+            found[j] = F(line[j]) * row_scale
+
+
+@njit(parallel=True, **_OPTIONS)
+@no_type_check
+def _round_trip(x, out):
+    for i in prange(x.shape[0]):
+        found, codes = out[i], np.empty(x.shape[1], np.int8)
+        scale = _store_row(x[i], codes)
+        for j in range(codes.shape[0]):
+            found[j] = F(codes[j]) * scale
 
 
 @njit(parallel=True, **_OPTIONS)
@@ -177,6 +196,8 @@ def load() -> None:
     """Compile every loop, or load what was compiled before, so that the first use is fast."""
     x = torch.ones(2, 3)
     codes, scale = store_rows(x)
+    read_rows(codes, scale)
+    round_trip_rows(x)
     total, channels = codes.int(), torch.ones(3)
     read_product(total, scale, channels, None)
     store_activated(total, scale, channels, None, "relu")
@@ -196,6 +217,24 @@ def store_rows(x: Float[Tensor, "rows width"]) -> tuple[Tensor, Tensor]:
     _as_torch_threads()
     _store(x.contiguous().numpy(), codes.numpy(), scale.numpy())
     return codes, scale
+
+
+def read_rows(
+    codes: Int8[Tensor, "rows width"], scale: Float[Tensor, " rows"]
+) -> Float[Tensor, "rows width"]:
+    """Return stored rows in FP32."""
+    out = torch.empty(codes.shape)
+    _as_torch_threads()
+    _read_rows(codes.contiguous().numpy(), scale.contiguous().numpy(), out.numpy())
+    return out
+
+
+def round_trip_rows(x: Float[Tensor, "rows width"]) -> Float[Tensor, "rows width"]:
+    """Return FP32 rows as they read back from INT8."""
+    out = torch.empty(x.shape)
+    _as_torch_threads()
+    _round_trip(x.contiguous().numpy(), out.numpy())
+    return out
 
 
 def read_product(

@@ -15,7 +15,7 @@ from pahq.precision import kernels, native, quantize
 from pahq.precision.formats import BF16, FP32, INT8
 from pahq.precision.matmul import Products
 from pahq.precision.native import is_native, native_activated, native_product, native_sum_exp
-from pahq.precision.quantize import round_trip_weight, store
+from pahq.precision.quantize import round_trip, round_trip_weight, store
 
 EPSILON = 2**-24  # half a step of FP32, relative
 NAN = float("nan")
@@ -105,8 +105,11 @@ def test_rows_are_stored_bit_for_bit_as_torch_stores_them(peaks, width, seed):
     found = store(x, INT8)
     with without_numba():
         wanted = store(x, INT8)
+        values = wanted.read()
     assert torch.equal(found.codes, wanted.codes)
     assert torch.equal(found.scale, wanted.scale)
+    assert torch.equal(found.read(), values)
+    assert torch.equal(round_trip(x, INT8), values)
 
 
 def test_halves_round_to_even_in_both():
@@ -121,7 +124,9 @@ def test_any_number_of_axes_is_stored_by_its_last(shape):
         assert stored.codes.shape == shape
         assert stored.scale.shape == (*shape[:-1], 1)
         with without_numba():
-            assert torch.equal(store(x, INT8).read(), stored.read())
+            values = store(x, INT8).read()
+        assert torch.equal(stored.read(), values)
+        assert torch.equal(round_trip(x, INT8), values)
 
 
 @pytest.mark.parametrize("value", [NAN, float("inf"), -float("inf")])
@@ -129,6 +134,7 @@ def test_a_row_with_what_is_no_number_reads_as_none(value):
     x = gaussian(3, 20)
     x[1, 4] = value
     found = store(x, INT8).read()
+    assert torch.equal(found.nan_to_num(7.0), round_trip(x, INT8).nan_to_num(7.0))
     assert found[1].isnan().all()
     assert torch.equal(found[[0, 2]], store(x[[0, 2]], INT8).read())
     with without_numba():
@@ -264,7 +270,8 @@ def _together(total, rows, channels, bias, shift):
     kernels.add_sum_exp(sums, total, rows, channels, bias, shift)
     product = kernels.read_product(total, rows, channels, bias)
     activated = kernels.store_activated(total, rows, channels, bias, "gelu_new")
-    return [product, *activated, *kernels.store_rows(product), sums]
+    stored, back = kernels.store_rows(product), kernels.round_trip_rows(product)
+    return [product, *activated, *stored, back, sums]
 
 
 def _alone(total, rows, channels, bias, shift):
