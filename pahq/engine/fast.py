@@ -29,7 +29,7 @@ from pahq.precision.formats import FP32
 from pahq.precision.matmul import Products
 from pahq.precision.policy import Plan
 
-LARGE = 1 << 24  # weights from which on freed memory is handed back: taking it again costs time
+LARGE = 1 << 24  # weights from which on freed memory is given back: taking it again costs time
 
 
 class FastEvaluator:
@@ -67,7 +67,6 @@ class FastEvaluator:
         self.background = Plan(problem.policy.background(problem.graph))
         self.plan = self.background
         self.evaluations = 0
-        self._tested = False  # since freed memory was handed back
         self._raised: dict[str, str] = {}
         self._layer = ""
         self._matrices = model.matrices()
@@ -76,12 +75,12 @@ class FastEvaluator:
         )
         large = sum(model.sizes().values()) >= LARGE
         keep_heap(WORKSPACE if large else 4 * WORKSPACE)
-        self.tidy = trim_heap if large else lambda: None
+        self._tidy = trim_heap if large else lambda: None
         with torch.inference_mode():
             self._store_weights()
             common = Common(
                 problem, model, self.multiply, self.background, self.shortcuts, screen,
-                release=self.pages.release, leave=self._leave_layer, tidy=self.tidy,
+                release=self.pages.release, leave=self._leave_layer,
             )  # fmt: skip
             self._parts = [Part(common, batch) for batch in problem.batches]
         self._mapped_bytes = self.pages.resident_bytes()  # most of FP32's in memory while stored
@@ -102,17 +101,11 @@ class FastEvaluator:
             if self._raised:
                 self._mapped_bytes = max(self._mapped_bytes, self.pages.resident_bytes())
             self._cache_bytes = max(self._cache_bytes, self._standing_bytes())
-        self._tidy_up()
         self.rest(name for name in self._raised if name not in raised)
+        self._tidy()
         self.prefetch.focus(component)
         self.plan, self._raised = Plan({**self.background.formats, **raised}), raised
         return raised
-
-    def _tidy_up(self) -> None:
-        """Hand back what tests freed: most receivers are dead, so none came before them."""
-        if self._tested:
-            self.tidy()
-            self._tested = False
 
     def _store_weights(self) -> None:
         """Store all weights in their format before anything else is in memory.
@@ -161,7 +154,6 @@ class FastEvaluator:
         ``screened`` damages are not exact: see screened.py.
         """
         self.evaluations += 0 if screened else len(cut_sets)
-        self._tested = True
         names = [[sender.name for sender in cut] for cut in cut_sets]
         total = sum(part.damages(receiver, names, self.plan, screened) for part in self._parts)
         return torch.as_tensor(total).tolist()
@@ -169,7 +161,6 @@ class FastEvaluator:
     @torch.inference_mode()
     def commit(self, receiver: Receiver, senders: Sequence[Sender]) -> None:
         """Cut these edges for good."""
-        self._tidy_up()
         before = self.problem.graph.names_before(receiver)
         cut = frozenset(sender.name for sender in senders)
         for part in self._parts:

@@ -42,7 +42,6 @@ class Common:
         screen: formats in which screened damages may multiply changes of MLPs.
         release: gives back FP32 weights that are not needed for a while.
         leave: is told the number of a layer whose FP32 weights are not needed for a while.
-        tidy: gives back memory that was freed.
     """
 
     problem: Problem
@@ -53,7 +52,6 @@ class Common:
     screen: Plan | None
     release: Callable[[Iterable[Tensor]], None]
     leave: Callable[[int], None]
-    tidy: Callable[[], None]
 
     @property
     def full(self) -> Plan:
@@ -84,7 +82,7 @@ class Part:
             self._settle(common)
         clean = clean or trace(model, batch.clean, plan, multiply, levels=some)
         trim_heap()
-        self.shortcuts, self._tidy = common.shortcuts, common.tidy
+        self.shortcuts = common.shortcuts
         self._batch_size = batch.clean.shape[0]
         self.followed = 0
         places = Places(sorted(set(batch.position.tolist())), batch.position.device)
@@ -222,7 +220,6 @@ class Part:
             flow, final = self.flow, None
             if self.reading.raised(name, fmt):
                 flow, final = flow.lift(name, fmt)
-            self._tidy()
             saturates = receiver.kind in (ReceiverKind.QUERY, ReceiverKind.KEY)
             repeats: dict[bool, Repeats] = {}
             if saturates and self.shortcuts.repeats:
