@@ -178,9 +178,9 @@ def precision_shipped(results: Path) -> str:
     return _table(head, rows) + "\n\n" + _machine(found)
 
 
-def precision_at_size(results: Path, name: str = "precision-at-size") -> str:
+def precision_at_size(results: Path) -> str:
     """Return what every policy costs at GPT-2 small's size."""
-    found = read(name, results)
+    found = read("precision-at-size", results)
     rows = [
         (
             f"`{row['policy']}`",
@@ -211,7 +211,6 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "engine-scaling": scaling,
     "precision-shipped": precision_shipped,
     "precision-at-size": precision_at_size,
-    "precision-many-edges": lambda results: precision_at_size(results, "precision-many-edges"),
 }
 
 
