@@ -8,7 +8,6 @@ weighed against it stands in docs/experiments.md.
 
 from collections.abc import Iterable, Iterator
 from functools import cache
-from types import ModuleType
 
 import torch
 from jaxtyping import Float
@@ -17,9 +16,10 @@ from torch import Tensor
 from pahq.errors import UsageError
 from pahq.precision.formats import FP32, NumberFormat, find_format
 from pahq.precision.operators import OPERATORS, Operator
-from pahq.precision.quantize import Stored, kernels, store
+from pahq.precision.quantize import Stored, kernels_for, store
 
 Scales = Tensor | None  # (number,) of rows or of output channels
+INTEGERS = torch.int8, torch.int32  # codes and their sums
 
 
 @cache
@@ -69,7 +69,7 @@ def native_product(
         bias: added in FP32.
     """
     total, rows, channels = native_totals(x, weight, fmt)
-    if (fast := _kernels(total)) is not None:
+    if (fast := kernels_for(total, *INTEGERS)) is not None:
         found = fast.read_product(total, rows, channels, bias)
     else:
         found = _read(total, rows, channels, bias)
@@ -87,7 +87,7 @@ def native_activated(
 
     None where no compiled loop makes it.
     """
-    fast = _kernels(x.codes)
+    fast = kernels_for(x.codes, *INTEGERS)
     if fast is None or activation not in fast.ACTIVATIONS:
         return None
     total, rows, channels = native_totals(x, weight, fmt)
@@ -113,7 +113,7 @@ def native_sum_exp(
         part = slice(start, start + block)
         more = None if bias is None else bias[part]
         total, rows, channels = native_totals(x, weight[part], fmt)
-        if (fast := _kernels(total)) is not None:
+        if (fast := kernels_for(total, *INTEGERS)) is not None:
             fast.add_sum_exp(found, total, rows, channels, more, shift)
         else:
             logits = _read(total, rows, channels, more)
@@ -142,12 +142,6 @@ def _read(
     if bias is not None:
         found += bias
     return found
-
-
-def _kernels(codes: Tensor) -> ModuleType | None:
-    """Return the compiled loops, which are for integers on CPUs."""
-    integers = codes.dtype in (torch.int8, torch.int32)
-    return kernels() if integers and codes.device.type == "cpu" else None
 
 
 def _agrees(operator: Operator, fmt: NumberFormat, device: str) -> bool:

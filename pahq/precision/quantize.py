@@ -36,7 +36,7 @@ class Stored:
 
     def read(self) -> Float[Tensor, "*rows width"]:
         """Return the values in FP32."""
-        if self.scale is not None and (fast := _kernels(self.codes, torch.int8)) is not None:
+        if self.scale is not None and (fast := kernels_for(self.codes, torch.int8)) is not None:
             rows = self.codes.reshape(-1, self.codes.shape[-1]), self.scale.flatten()
             return fast.read_rows(*rows).view(self.codes.shape)
         values = self.codes.float()
@@ -52,7 +52,7 @@ def store(x: Float[Tensor, "*rows width"], fmt: NumberFormat) -> Stored:
         return Stored(x.to(fmt.dtype), None)
     if fmt.scaling == "cut":
         return Stored(x.clamp(-fmt.largest, fmt.largest).to(fmt.dtype), None)
-    if fmt == INT8 and (fast := _kernels(x, torch.float32)) is not None:
+    if fmt == INT8 and (fast := kernels_for(x, torch.float32)) is not None:
         codes, scales = fast.store_rows(x.reshape(-1, x.shape[-1]))
         return Stored(codes.view(x.shape), scales.view(*x.shape[:-1], 1))
     peak = x.abs().amax(dim=-1, keepdim=True)  # (*rows, 1)
@@ -82,14 +82,14 @@ def kernels() -> ModuleType | None:
     return found
 
 
-def _kernels(x: Tensor, dtype: torch.dtype) -> ModuleType | None:
-    """Return the compiled loops if they take ``x``, which must be of a type and on a CPU."""
-    return kernels() if x.dtype == dtype and x.device.type == "cpu" else None
+def kernels_for(x: Tensor, *dtypes: torch.dtype) -> ModuleType | None:
+    """Return the compiled loops if they take ``x``: of one of these types, and on a CPU."""
+    return kernels() if x.dtype in dtypes and x.device.type == "cpu" else None
 
 
 def round_trip(x: Float[Tensor, "*rows width"], fmt: NumberFormat) -> Float[Tensor, "*rows width"]:
     """Return ``x`` as it reads back after being stored in ``fmt``; FP32 returns ``x`` itself."""
-    if fmt == INT8 and (fast := _kernels(x, torch.float32)) is not None:
+    if fmt == INT8 and (fast := kernels_for(x, torch.float32)) is not None:
         return fast.round_trip_rows(x.reshape(-1, x.shape[-1])).view(x.shape)
     return x if fmt.dtype is torch.float32 else store(x, fmt).read()
 

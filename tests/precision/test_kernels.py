@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import pahq.precision
 from pahq.engine.components import activate
-from pahq.precision import kernels, native, quantize
+from pahq.precision import kernels, quantize
 from pahq.precision.formats import BF16, FP32, INT8
 from pahq.precision.matmul import Products
 from pahq.precision.native import is_native, native_activated, native_product, native_sum_exp
@@ -44,7 +44,6 @@ seeds = st.integers(0, 9999)
 def without_numba():
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(quantize, "kernels", lambda: None)
-        patched.setattr(native, "kernels", lambda: None)
         yield
 
 
