@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from pahq.engine.propagate import Propagation
-from pahq.engine.reading import AtPlaces
 from pahq.engine.repeats import Repeats
 
 WORKSPACE = 1 << 25  # bytes for what is followed at once: enough for matrix products' full speed
@@ -20,7 +20,7 @@ class Focus:
     Attributes:
         key: the receiver and its component's format.
         flow: the standing values, with the component as the focus raises it.
-        final: what ``logits`` reads while nothing moves, summed as under a test; None where the
+        standing: (batch,) damages while nothing moves, summed as under a test; None where the
             component is not raised.
         repeats: what its head wrote before and the damages, screened or not; empty where nothing
             repeats.
@@ -29,7 +29,7 @@ class Focus:
 
     key: tuple[str, str]
     flow: Propagation
-    final: AtPlaces | None
+    standing: Float[Tensor, " batch"] | None
     repeats: dict[bool, Repeats]
     case_bytes: int
 

@@ -13,7 +13,7 @@ from pahq.engine.likely import LikelyTokens
 from pahq.engine.places import Places
 from pahq.engine.problem import Cuts, Problem
 from pahq.engine.propagate import Propagation, Shortcuts
-from pahq.engine.reading import AtPlaces, Reading, Rows
+from pahq.engine.reading import Reading, Rows
 from pahq.engine.readout import Readout, full_log_probs, split
 from pahq.engine.repeats import Repeats
 from pahq.engine.standing import Streams, Trace, ablated, spaced, trace
@@ -156,8 +156,8 @@ class Part:
         self.flow.open(name)
         fmt, first = plan[name], self.flow.first_difference
         focus = self._focus(receiver, plan)
-        if focus.final is not None and cut_sets == [[]]:
-            return self._stands(focus.final, plan).sum(0, keepdim=True)
+        if focus.standing is not None and cut_sets == [[]]:
+            return focus.standing.sum(0, keepdim=True)
         flow, head = focus.flow, focus.flow.heads.get(name)
         how = {"fmt": fmt, "first": first, "standing": head, "screened": screened}
         together = focus.at_once(self._batch_size)
@@ -217,22 +217,18 @@ class Part:
         fmt = plan[name]
         key = (receiver.name, fmt.name)
         if self._focused is None or self._focused.key != key:
-            flow, final = self.flow, None
+            flow, standing = self.flow, None
             if self.reading.raised(name, fmt):
                 flow, final = flow.lift(name, fmt)
+                standing = self._read_out(final, self._all_rows(1), plan, False)
             saturates = receiver.kind in (ReceiverKind.QUERY, ReceiverKind.KEY)
             repeats: dict[bool, Repeats] = {}
             if saturates and self.shortcuts.repeats:
                 first = flow.first_difference
                 stands = flow.mixed(name, flow.heads[name], {}, None, fmt, first)
-                values = None if final is None else self._stands(final, plan)
-                repeats = {screened: Repeats(stands, values) for screened in (False, True)}
-            self._focused = Focus(key, flow, final, repeats, flow.case_bytes(name))
+                repeats = {screened: Repeats(stands, standing) for screened in (False, True)}
+            self._focused = Focus(key, flow, standing, repeats, flow.case_bytes(name))
         return self._focused
-
-    def _stands(self, final: AtPlaces, plan: Plan) -> Float[Tensor, " batch"]:
-        """Return each prompt's damage while nothing moves, given what ``logits`` reads."""
-        return self._read_out(final, self._all_rows(1), plan, False)
 
     def _portions(
         self, focus: Focus, reads: Float[Tensor, "alt batch place d_model"]

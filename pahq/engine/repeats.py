@@ -26,10 +26,9 @@ class Repeats:
         values: Float[Tensor, " batch"] | None = None,
     ):
         """Remember the output without any further cut, and its damages where they are known."""
-        self.outputs = standing[None]
         if values is None:
-            values = torch.full((len(standing),), torch.nan, dtype=torch.float64)
-        self.values = values.to(standing.device)[None]
+            values = standing.new_full((len(standing),), torch.nan, dtype=torch.float64)
+        self.outputs, self.values = standing[None], values[None]
 
     def damages(
         self,

@@ -100,16 +100,6 @@ def _read_rows(codes, scale, out):
 
 @njit(parallel=True, **_OPTIONS)
 @no_type_check
-def _round_trip(x, out):
-    for i in prange(x.shape[0]):
-        found, codes = out[i], np.empty(x.shape[1], np.int8)
-        scale = _store_row(x[i], codes)
-        for j in range(codes.shape[0]):
-            found[j] = F(codes[j]) * scale
-
-
-@njit(parallel=True, **_OPTIONS)
-@no_type_check
 def _read(total, rows, channels, bias, out):
     for i in prange(total.shape[0]):
         line, found, scale = total[i], out[i], rows[i]
@@ -197,7 +187,6 @@ def load() -> None:
     x = torch.ones(2, 3)
     codes, scale = store_rows(x)
     read_rows(codes, scale)
-    round_trip_rows(x)
     total, channels = codes.int(), torch.ones(3)
     read_product(total, scale, channels, None)
     store_activated(total, scale, channels, None, "relu")
@@ -226,14 +215,6 @@ def read_rows(
     out = torch.empty(codes.shape)
     _as_torch_threads()
     _read_rows(codes.contiguous().numpy(), scale.contiguous().numpy(), out.numpy())
-    return out
-
-
-def round_trip_rows(x: Float[Tensor, "rows width"]) -> Float[Tensor, "rows width"]:
-    """Return FP32 rows as they read back from INT8."""
-    out = torch.empty(x.shape)
-    _as_torch_threads()
-    _round_trip(x.contiguous().numpy(), out.numpy())
     return out
 
 

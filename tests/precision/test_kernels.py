@@ -269,8 +269,8 @@ def _together(total, rows, channels, bias, shift):
     kernels.add_sum_exp(sums, total, rows, channels, bias, shift)
     product = kernels.read_product(total, rows, channels, bias)
     activated = kernels.store_activated(total, rows, channels, bias, "gelu_new")
-    stored, back = kernels.store_rows(product), kernels.round_trip_rows(product)
-    return [product, *activated, *stored, back, sums]
+    stored = kernels.store_rows(product)
+    return [product, *activated, *stored, kernels.read_rows(*stored), sums]
 
 
 def _alone(total, rows, channels, bias, shift):
@@ -343,24 +343,6 @@ def test_a_sum_that_overflows_is_huge_and_the_others_stay(numba):
     assert float(found[1]) == pytest.approx(1 + torch.e, rel=1e-6)
 
 
-# --- what is held -------------------------------------------------------------------------------
-
-
-@needs_int8
-def test_a_weight_is_held_in_the_form_that_products_take():
-    weight, released = gaussian(24, 10), []
-    multiply = Products(release=released.extend)
-    multiply.hold(weight, FP32)
-    assert multiply.held_bytes == 0
-    assert released == []
-    multiply.hold(weight, INT8)
-    assert multiply.held_bytes == 24 * 10 + 4 * 10  # codes, and a scale for each channel
-    multiply.hold(weight, INT8)
-    assert [each is weight for each in released] == [True]
-    multiply.hold(weight, BF16)  # emulated: FP32 numbers
-    assert multiply.held_bytes == 24 * 10 + 4 * 10 + 4 * 24 * 10
-
-
 @pytest.mark.parametrize("numba", [True, False])
 @pytest.mark.parametrize("columns", [slice(3, 8), torch.tensor([9, 0, 3])], ids=["slice", "some"])
 def test_some_columns_read_as_in_the_whole(numba, columns):
@@ -373,27 +355,6 @@ def test_some_columns_read_as_in_the_whole(numba, columns):
     else:
         with without_numba():
             assert torch.equal(Products().rounded(weight, INT8, columns), wanted[:, columns])
-
-
-def test_a_large_weight_is_stored_in_parts_like_the_whole(monkeypatch):
-    weight = gaussian(16, 50)
-    whole = Products().stored(weight, INT8)
-    monkeypatch.setattr("pahq.precision.matmul.CHANNELS", 7)
-    parts = Products().stored(weight, INT8)
-    assert torch.equal(whole.codes, parts.codes)
-    assert torch.equal(whole.scale, parts.scale)
-
-
-@needs_int8
-def test_an_fp32_pass_over_a_weight_held_low_gives_its_blocks_back():
-    weight, released = gaussian(8, 10), []
-    multiply = Products(release=released.extend)
-    multiply.sum_exp(gaussian(2, 8), weight, FP32, None, torch.zeros(2), 4)
-    assert released == []  # only FP32: it stays
-    multiply.hold(weight, INT8)
-    released.clear()
-    multiply.sum_exp(gaussian(2, 8), weight, FP32, None, torch.zeros(2), 4)
-    assert [tuple(part.shape) for part in released] == [(8, 4), (8, 4), (8, 2)]
 
 
 def test_where_numba_cannot_be_had_there_are_no_loops(monkeypatch):

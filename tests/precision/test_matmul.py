@@ -13,6 +13,9 @@ from tests.devices import DEVICES
 # Signal to noise of a product of Gaussian matrices, dB: both sides round, so 3 dB below a cast.
 SNR = {"bf16": 47, "fp16": 65, "fp8-e4m3": 25, "fp8-e4m3-unscaled": 25, "fp8-e5m2": 19,
        "int8": 36, "int4": 13}  # fmt: skip
+needs_int8 = pytest.mark.skipif(
+    not is_native(INT8, "cpu"), reason="this processor has no integer products (VNNI)"
+)
 
 
 def gaussian(*shape, seed=0):
@@ -58,7 +61,7 @@ def test_a_rounded_weight_is_made_once():
     assert multiply.stored(weight, INT8) is multiply.stored(weight, INT8)
 
 
-@pytest.mark.skipif(not is_native(INT8, "cpu"), reason="this processor does not multiply INT8")
+@needs_int8
 def test_small_weights_are_read_back_again_where_there_is_no_room_for_all(monkeypatch):
     weights = [torch.randn(32, 64) for _ in range(5)]
     monkeypatch.setattr(matmul, "READ_BACK", 3 * weights[0].nbytes)
@@ -82,3 +85,39 @@ def test_what_is_forgotten_is_held_in_no_format_and_the_rest_stays():
     multiply.forget(weights[1:])
     multiply.forget([gaussian(32, 64)])
     assert multiply.held_bytes == alone + 2 * weights[0].nbytes
+
+
+@needs_int8
+def test_a_weight_is_held_in_the_form_that_products_take():
+    weight, released = gaussian(24, 10), []
+    multiply = Products(release=released.extend)
+    multiply.hold(weight, FP32)
+    assert multiply.held_bytes == 0
+    assert released == []
+    multiply.hold(weight, INT8)
+    assert multiply.held_bytes == 24 * 10 + 4 * 10  # codes, and a scale for each channel
+    multiply.hold(weight, INT8)
+    assert [each is weight for each in released] == [True]
+    multiply.hold(weight, BF16)  # emulated: FP32 numbers
+    assert multiply.held_bytes == 24 * 10 + 4 * 10 + 4 * 24 * 10
+
+
+def test_a_large_weight_is_stored_in_parts_like_the_whole(monkeypatch):
+    weight = gaussian(16, 50)
+    whole = Products().stored(weight, INT8)
+    monkeypatch.setattr("pahq.precision.matmul.CHANNELS", 7)
+    parts = Products().stored(weight, INT8)
+    assert torch.equal(whole.codes, parts.codes)
+    assert torch.equal(whole.scale, parts.scale)
+
+
+@needs_int8
+def test_an_fp32_pass_over_a_weight_held_low_gives_its_blocks_back():
+    weight, released = gaussian(8, 10), []
+    multiply = Products(release=released.extend)
+    multiply.sum_exp(gaussian(2, 8), weight, FP32, None, torch.zeros(2), 4)
+    assert released == []  # only FP32: it stays
+    multiply.hold(weight, INT8)
+    released.clear()
+    multiply.sum_exp(gaussian(2, 8), weight, FP32, None, torch.zeros(2), 4)
+    assert [tuple(part.shape) for part in released] == [(8, 4), (8, 4), (8, 2)]
