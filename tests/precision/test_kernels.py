@@ -14,8 +14,9 @@ from pahq.engine.components import activate
 from pahq.precision import kernels, quantize
 from pahq.precision.formats import BF16, FP32, INT8
 from pahq.precision.matmul import Products
-from pahq.precision.native import is_native, native_activated, native_product, native_sum_exp
+from pahq.precision.native import native_activated, native_product, native_sum_exp
 from pahq.precision.quantize import round_trip, round_trip_weight, store
+from tests.devices import needs_int8
 
 EPSILON = 2**-24  # half a step of FP32, relative
 NAN = float("nan")
@@ -33,9 +34,6 @@ DOUBLE = {  # the same functions, exact to a double
     "relu": F.relu,
     "silu": F.silu,
 }
-needs_int8 = pytest.mark.skipif(
-    not is_native(INT8, "cpu"), reason="this processor has no integer products (VNNI)"
-)
 sizes = st.tuples(st.integers(1, 9), st.integers(1, 300))
 seeds = st.integers(0, 9999)
 

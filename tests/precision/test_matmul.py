@@ -6,16 +6,12 @@ from hypothesis import strategies as st
 from pahq.precision import matmul
 from pahq.precision.formats import BF16, FORMATS, FP8_E4M3, FP32, INT8
 from pahq.precision.matmul import Products
-from pahq.precision.native import is_native
 from pahq.precision.quantize import round_trip_weight
-from tests.devices import DEVICES
+from tests.devices import DEVICES, needs_int8
 
 # Signal to noise of a product of Gaussian matrices, dB: both sides round, so 3 dB below a cast.
 SNR = {"bf16": 47, "fp16": 65, "fp8-e4m3": 25, "fp8-e4m3-unscaled": 25, "fp8-e5m2": 19,
        "int8": 36, "int4": 13}  # fmt: skip
-needs_int8 = pytest.mark.skipif(
-    not is_native(INT8, "cpu"), reason="this processor has no integer products (VNNI)"
-)
 
 
 def gaussian(*shape, seed=0):

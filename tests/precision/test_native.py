@@ -10,13 +10,10 @@ from pahq.precision.matmul import Products
 from pahq.precision.native import describe, is_native, native_product
 from pahq.precision.operators import OPERATORS, Operator
 from pahq.precision.quantize import round_trip, round_trip_weight, store
-from tests.devices import DEVICES
+from tests.devices import DEVICES, needs_int8
 
 # Half a step of a format, as a share of its row's peak.
 HALF_STEP = {"fp16": 2**-11, "fp8-e4m3": 2**-4, "fp8-e5m2": 2**-3, "int8": 0.5 / 127}
-needs_int8 = pytest.mark.skipif(
-    not is_native(INT8, "cpu"), reason="this processor has no integer products (VNNI)"
-)
 
 
 def gaussian(*shape, seed=0):
