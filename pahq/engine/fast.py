@@ -23,6 +23,7 @@ from pahq.engine.prefetch import Prefetch
 from pahq.engine.problem import Cuts, Problem
 from pahq.engine.propagate import Shortcuts
 from pahq.graph.nodes import Receiver, Sender
+from pahq.metrics import kl
 from pahq.models.pages import Pages, keep_heap, trim_heap
 from pahq.models.weights import ModelWeights
 from pahq.precision.formats import FP32
@@ -69,11 +70,12 @@ class FastEvaluator:
         self.evaluations = 0
         self._raised: dict[str, str] = {}
         self._layer = ""
-        self._matrices = model.matrices()
+        self._matrices, self._sizes = model.matrices(), model.sizes()
+        self._looked_at = {0}  # numbers of raised weights whose mapped pages were looked at
         self.prefetch = Prefetch(
             problem.graph, problem.policy, self._matrices, self.multiply.residency
         )
-        large = sum(model.sizes().values()) >= LARGE
+        large = sum(self._sizes.values()) >= LARGE
         keep_heap(WORKSPACE if large else 4 * WORKSPACE)
         self._tidy = trim_heap if large else lambda: None
         with torch.inference_mode():
@@ -96,25 +98,37 @@ class FastEvaluator:
     def focus(self, component: str) -> dict[str, str]:
         """Protect ``component``; return the formats that now differ from the background plan."""
         raised = self.problem.policy.raised(self.problem.graph, component)
-        if (layer := component[1:].partition(".")[0]) != self._layer:
-            self._layer = layer
-            if self._raised:
-                self._mapped_bytes = max(self._mapped_bytes, self.pages.resident_bytes())
-            self._cache_bytes = max(self._cache_bytes, self._standing_bytes())
+        self._measure(component)
         self.rest(name for name in self._raised if name not in raised)
         self._tidy()
         self.prefetch.focus(component)
         self.plan, self._raised = Plan({**self.background.formats, **raised}), raised
         return raised
 
+    def _measure(self, following: str) -> None:
+        """Note what is held before the focus leaves a component.
+
+        Looking at mapped pages takes as long as some tests: once for each number of weights that
+        are raised together is enough.
+        """
+        raised = sum(self._sizes[name] for name in self._raised)
+        if raised not in self._looked_at:
+            self._looked_at.add(raised)
+            self._mapped_bytes = max(self._mapped_bytes, self.pages.resident_bytes())
+        if (layer := following[1:].partition(".")[0]) != self._layer:
+            self._layer = layer
+            self._cache_bytes = max(self._cache_bytes, self._standing_bytes())
+
     def _store_weights(self) -> None:
         """Store all weights in their format before anything else is in memory.
 
         What is kept for long then lies together, and what is not can be given back.
         """
+        summed = self.problem.metric is kl and self.shortcuts.stream_vocabulary
         for name, weights in self._matrices.items():
             for weight in weights if name != "input" else ():  # of the embedding, rows are rounded
-                self.multiply.hold(weight, self.background[name])
+                fmt = self.background[name]
+                self.multiply.hold(weight, fmt, summed=summed and name == "logits")
                 if self.screen is not None and name.startswith("m"):
                     self.multiply.hold(weight, self.screen[name])
         trim_heap()

@@ -203,7 +203,7 @@ def load() -> None:
 def store_rows(x: Float[Tensor, "rows width"]) -> tuple[Tensor, Tensor]:
     """Return (rows, width) INT8 codes and (rows,) scales of FP32 rows, bit for bit as torch's."""
     codes, scale = torch.empty(x.shape, dtype=torch.int8), torch.empty(len(x))
-    _as_torch_threads()
+    as_torch_threads()
     _store(x.contiguous().numpy(), codes.numpy(), scale.numpy())
     return codes, scale
 
@@ -213,7 +213,7 @@ def read_rows(
 ) -> Float[Tensor, "rows width"]:
     """Return stored rows in FP32."""
     out = torch.empty(codes.shape)
-    _as_torch_threads()
+    as_torch_threads()
     _read_rows(codes.contiguous().numpy(), scale.contiguous().numpy(), out.numpy())
     return out
 
@@ -226,7 +226,7 @@ def read_product(
 ) -> Float[Tensor, "rows columns"]:
     """Return an INT8 product in FP32, scaled back, plus a bias."""
     out = torch.empty(total.shape)
-    _as_torch_threads()
+    as_torch_threads()
     _read(*_arrays(total, rows, channels, bias), out.numpy())
     return out
 
@@ -240,7 +240,7 @@ def store_activated(
 ) -> tuple[Tensor, Tensor]:
     """Return codes and scales of an activation function, one of ``ACTIVATIONS``, of a product."""
     codes, scale = torch.empty(total.shape, dtype=torch.int8), torch.empty(len(total))
-    _as_torch_threads()
+    as_torch_threads()
     arrays = _arrays(total, rows, channels, bias)
     _activate(*arrays, ACTIVATIONS[activation], codes.numpy(), scale.numpy())
     return codes, scale
@@ -258,7 +258,7 @@ def add_sum_exp(
 
     Exponents above 88 count as 88: a sum above 1e30 means nothing.
     """
-    _as_torch_threads()
+    as_torch_threads()
     _sum_exp(*_arrays(total, rows, channels, bias), shift.numpy(), out.numpy())
 
 
@@ -272,7 +272,7 @@ def store_moved(
 ) -> tuple[Tensor, Tensor]:
     """Return codes and scales of the difference of rows to standing ones."""
     codes, scale = torch.empty(x.shape, dtype=torch.int8), torch.empty(len(x))
-    _as_torch_threads()
+    as_torch_threads()
     _store_moved(
         x.contiguous().numpy(), standing.numpy(), beside.numpy(), codes.numpy(), scale.numpy()
     )
@@ -293,7 +293,7 @@ def store_moved_active(
     The input moves by a product from ``standing``, the activation from ``active``.
     """
     codes, scale = torch.empty(total.shape, dtype=torch.int8), torch.empty(len(total))
-    _as_torch_threads()
+    as_torch_threads()
     _activate_moved(
         total.numpy(), rows.contiguous().numpy(), channels.contiguous().numpy(), standing.numpy(),
         active.numpy(), beside.numpy(), ACTIVATIONS[activation], codes.numpy(), scale.numpy(),
@@ -310,7 +310,7 @@ def read_moved(
 ) -> Float[Tensor, "rows columns"]:
     """Return standing rows plus a product, scaled back."""
     out = torch.empty(total.shape)
-    _as_torch_threads()
+    as_torch_threads()
     _read_moved(
         total.numpy(), rows.contiguous().numpy(), channels.contiguous().numpy(), standing.numpy(),
         beside.numpy(), out.numpy(),
@@ -332,7 +332,8 @@ def _zeros(count: int) -> Tensor:
     return torch.zeros(count)
 
 
-def _as_torch_threads() -> None:
+def as_torch_threads() -> None:
+    """Let numba use as many threads as torch does."""
     wanted = min(torch.get_num_threads(), get_thread_count())
     if get_num_threads() != wanted:
         set_num_threads(wanted)

@@ -11,13 +11,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pahq.precision.formats import FP32, NumberFormat
+from pahq.precision.formats import FP32, INT8, NumberFormat
 from pahq.precision.native import (
     is_native,
     native_activated,
     native_product,
     native_sum_exp,
 )
+from pahq.precision.panels import Panels, suits
 from pahq.precision.product import product
 from pahq.precision.quantize import Stored, round_trip, round_trip_weight, store
 from pahq.precision.residency import EVERYTHING, Residency
@@ -47,7 +48,7 @@ class Products:
         self._release, self.residency = release, residency
         # The weight itself is kept beside its copy: its id may then not be used again.
         self._rounded: dict[tuple[int, str], tuple[Tensor, Tensor]] = {}
-        self._stored: dict[tuple[int, str], tuple[Tensor, Stored]] = {}
+        self._stored: dict[tuple[int, str], tuple[Tensor, Stored | Panels]] = {}
         self._read_back: OrderedDict[tuple[int, str], Tensor] = OrderedDict()  # used last: last
 
     def __call__(
@@ -99,7 +100,10 @@ class Products:
         """
         if self._low(fmt, weight):
             x = x if isinstance(x, Stored) else store(x, fmt)
-            return native_sum_exp(x, self.stored(weight, fmt), fmt, bias, shift, block)
+            held = self._held(weight, fmt)
+            if isinstance(held, Panels):
+                return held.sum_exp(x, bias, shift)
+            return native_sum_exp(x, held, fmt, bias, shift, block)
         x = _read(x, fmt)
         found = torch.zeros(len(x), dtype=torch.float64, device=x.device)
         for part, columns in self._blocks(weight, fmt, block):
@@ -144,7 +148,7 @@ class Products:
             small = weight.numel() <= SMALL and self._device(weight) == "cpu"
             if small and columns is EVERYTHING:
                 return self._small(weight, fmt)
-            return self.stored(weight, fmt)[columns].read().mT
+            return self._held(weight, fmt)[columns].read().mT
         key = (id(weight), fmt.name)
         if key not in self._rounded:
             self._rounded[key] = (weight, round_trip_weight(self._here(weight), fmt))
@@ -177,10 +181,24 @@ class Products:
             return sum(map(_bytes, weights))
         return at_hand.most_bytes + sum(_bytes(w) for w in weights if not at_hand.is_away(w))
 
-    def hold(self, weight: Float[Tensor, "fan_in fan_out"], fmt: NumberFormat) -> None:
-        """Store a weight in the form in which products take it."""
-        if fmt != FP32:
-            (self.stored if self._low(fmt, weight) else self.rounded)(weight, fmt)
+    def hold(
+        self, weight: Float[Tensor, "fan_in fan_out"], fmt: NumberFormat, *, summed: bool = False
+    ) -> None:
+        """Store a weight in the form in which products take it.
+
+        ``summed``: of its products, little else than ``sum_exp`` is wanted.
+        """
+        if fmt == FP32:
+            return
+        if not self._low(fmt, weight):
+            self.rounded(weight, fmt)
+        elif summed and fmt == INT8 and self._device(weight) == "cpu" and suits(len(weight)):
+            key, size = (id(weight), fmt.name), (weight.shape[1], len(weight))
+            if key not in self._stored:
+                self._stored[key] = (weight, Panels.of(self._parts(weight, fmt), *size))
+                self._release([weight])
+        else:
+            self._held(weight, fmt)
 
     def forget(self, weights: Iterable[Tensor]) -> None:
         """Let go of what is held of some weights, in every format."""
@@ -191,16 +209,20 @@ class Products:
 
     def stored(self, weight: Float[Tensor, "fan_in fan_out"], fmt: NumberFormat) -> Stored:
         """Return ``weight`` in ``fmt``: (fan_out, fan_in), a scale for each output channel."""
+        held = self._held(weight, fmt)
+        return held if isinstance(held, Stored) else held[:]
+
+    def _held(self, weight: Tensor, fmt: NumberFormat) -> Stored | Panels:
         key = (id(weight), fmt.name)
         if key not in self._stored:
-            starts = range(0, weight.shape[1], CHANNELS)
-            parts = [
-                store(self._here(weight, slice(start, start + CHANNELS)).mT, fmt)
-                for start in starts
-            ]
-            self._stored[key] = (weight, _joined(parts))
+            self._stored[key] = (weight, _joined(list(self._parts(weight, fmt))))
             self._release([weight])
         return self._stored[key][1]
+
+    def _parts(self, weight: Tensor, fmt: NumberFormat) -> Iterator[Stored]:
+        """Yield some output channels of a weight at a time, stored."""
+        for start in range(0, weight.shape[1], CHANNELS):
+            yield store(self._here(weight, slice(start, start + CHANNELS)).mT, fmt)
 
     def _here(self, weight: Tensor, columns: slice | Tensor = EVERYTHING) -> Tensor:
         """Return an FP32 weight, or some of its columns, where products are made."""

@@ -25,8 +25,8 @@ from pahq.engine.fast import FastEvaluator
 from pahq.errors import PahqError, SearchFailed, UsageError
 from pahq.models.loading import LoadedModel, load_model
 from pahq.models.locate import check_here, find_directory, version
+from pahq.precision.panels import works
 from pahq.precision.policy import RECIPES, Policy
-from pahq.precision.quantize import kernels
 from pahq.runs.config import RunConfig
 from pahq.runs.environment import available_cores, environment
 from pahq.runs.memory import PeakMemory, resident_bytes
@@ -73,7 +73,7 @@ class Session:
             self._baseline_bytes = resident_bytes()
         if policy is not None and policy.mentions("int8") and not self._compiled:
             before, self._compiled = resident_bytes(), True
-            kernels()
+            works()
             self._baseline_bytes += resident_bytes() - before  # a library like the others
 
     def load(self, name: str, device: str = "auto") -> LoadedModel:

@@ -181,7 +181,7 @@ def test_only_a_few_prompts_are_measured(session):
 def test_loops_are_compiled_before_the_memory_of_a_search_is_counted(monkeypatch):
     """Formats are not known yet, and what is compiled is a library, not part of the search."""
     called = []
-    monkeypatch.setattr("pahq.runs.pipeline.kernels", lambda: called.append("compiled"))
+    monkeypatch.setattr("pahq.runs.pipeline.works", lambda: called.append("compiled"))
     for name, times in (("fp32", 0), ("pahq-auto", 1), ("pahq-int8", 1)):
         called.clear()
         Session().warm(find_policy(name))
