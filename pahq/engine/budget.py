@@ -24,7 +24,8 @@ def search_bytes(
     """Return the most bytes that a search holds at once, on top of the loaded model.
 
     An upper estimate: streams and senders' values of all prompts, the clean distribution, what a
-    receiver reads under each alternative, the workspace, and weights rounded to other formats.
+    receiver reads under each alternative, the workspace, weights rounded to other formats, and an
+    MLP's once more.
     """
     graph = Graph(model.shape)
     shape = graph.shape
@@ -50,8 +51,9 @@ def search_bytes(
         working = max(working, reads + logits, 3 * DOUBLE * targets * vocabulary)
     sizes, formats = model.sizes(), policy.background(graph)
     rounded = FLOAT * sum(size for name, size in sizes.items() if formats[name] != "fp32")
+    packed = FLOAT * max((size for name, size in sizes.items() if name[0] == "m"), default=0)
     screening = _screening_bytes(model, batches) if policy.screens else 0
-    return held + working + 2 * WORKSPACE + rounded + screening
+    return held + working + 2 * WORKSPACE + rounded + packed + screening
 
 
 def _screening_bytes(model: ModelWeights, batches: Sequence[PromptBatch]) -> int:

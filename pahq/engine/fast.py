@@ -69,7 +69,7 @@ class FastEvaluator:
         self.plan = self.background
         self.evaluations = 0
         self._raised: dict[str, str] = {}
-        self._layer = ""
+        self._layer = self._kind = ""
         self._matrices, self._sizes = model.matrices(), model.sizes()
         self._looked_at = {0}  # numbers of raised weights whose mapped pages were looked at
         self.prefetch = Prefetch(
@@ -100,9 +100,13 @@ class FastEvaluator:
         raised = self.problem.policy.raised(self.problem.graph, component)
         self._measure(component)
         self.rest(name for name in self._raised if name not in raised)
-        self._tidy()
-        self.prefetch.focus(component)
         self.plan, self._raised = Plan({**self.background.formats, **raised}), raised
+        if component[0] != self._kind:  # heads leave holes of other sizes than MLPs do
+            self._kind = component[0]
+            self._tidy()
+        self.prefetch.focus(component)
+        in_full = component.startswith("m") and self.plan[component] == FP32
+        self.multiply.pack(self._matrices[component] if in_full else ())
         return raised
 
     def _measure(self, following: str) -> None:
@@ -146,10 +150,11 @@ class FastEvaluator:
         the device, those in a mapped file only as far as they are read, ``caches`` what stands
         between tests.
         """
+        mapped = self._mapped_bytes + self.multiply.most_packed_bytes
         whole = self.multiply.high_bytes(w for each in self._matrices.values() for w in each)
         return {
             "weights_low": self.multiply.held_bytes,
-            "weights_high": self._mapped_bytes if self.pages.ranges else whole,
+            "weights_high": mapped if self.pages.ranges else whole,
             "caches": self._cache_bytes,
         }
 

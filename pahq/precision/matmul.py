@@ -19,7 +19,7 @@ from pahq.precision.native import (
     native_sum_exp,
 )
 from pahq.precision.panels import Panels, suits
-from pahq.precision.product import product
+from pahq.precision.product import packed, product
 from pahq.precision.quantize import Stored, round_trip, round_trip_weight, store
 from pahq.precision.residency import EVERYTHING, Residency
 
@@ -37,6 +37,9 @@ class Products:
     Weights are stored in a format once: a search multiplies with the same ones thousands of times.
     ``release`` is told which FP32 weights it need not keep at hand. ``residency`` knows those that
     lie elsewhere than where products are made; without it all are there.
+
+    Attributes:
+        most_packed_bytes: of FP32 weights held once more for faster products, the most so far.
     """
 
     def __init__(
@@ -49,6 +52,8 @@ class Products:
         # The weight itself is kept beside its copy: its id may then not be used again.
         self._rounded: dict[tuple[int, str], tuple[Tensor, Tensor]] = {}
         self._stored: dict[tuple[int, str], tuple[Tensor, Stored | Panels]] = {}
+        self._packed: dict[int, tuple[Tensor, Tensor]] = {}
+        self.most_packed_bytes = 0
         self._read_back: OrderedDict[tuple[int, str], Tensor] = OrderedDict()  # used last: last
 
     def __call__(
@@ -66,6 +71,8 @@ class Products:
         if self._low(fmt, weight):
             x = x if isinstance(x, Stored) else store(x, fmt)
             return native_product(x, self.stored(weight, fmt), fmt, bias)
+        if fmt == FP32 and id(weight) in self._packed:
+            return product(_read(x, fmt), weight, bias, ready=self._packed[id(weight)][1])
         return product(_read(x, fmt), self.rounded(weight, fmt), bias)
 
     def activated(
@@ -96,7 +103,7 @@ class Products:
     ) -> Float[Tensor, " rows"]:
         """Return the sum over output channels of exp(x @ weight + bias - shift), float64.
 
-        ``block`` channels are made at a time. An overflow gives infinity.
+        About ``block`` channels are made at a time. What overflows is above 1e30, or infinite.
         """
         if self._low(fmt, weight):
             x = x if isinstance(x, Stored) else store(x, fmt)
@@ -178,7 +185,7 @@ class Products:
         """Return the bytes of FP32 weights where products are made, at the most so far."""
         at_hand = self.residency
         if at_hand is None:
-            return sum(map(_bytes, weights))
+            return sum(map(_bytes, weights)) + self.most_packed_bytes
         return at_hand.most_bytes + sum(_bytes(w) for w in weights if not at_hand.is_away(w))
 
     def hold(
@@ -200,9 +207,25 @@ class Products:
         else:
             self._held(weight, fmt)
 
+    def pack(self, weights: Iterable[Tensor]) -> None:
+        """Let FP32 products with these weights, and with no others, be faster for a while.
+
+        They are held once more; those of which another format is held need not be at hand.
+        """
+        self._packed = {}
+        for weight in weights:
+            if self.residency is None and (ready := packed(weight)) is not None:
+                self._packed[id(weight)] = weight, ready
+                if any(held is weight for held, _ in self._stored.values()):
+                    self._release([weight])
+        held_now = sum(_bytes(weight) for weight, _ in self._packed.values())
+        self.most_packed_bytes = max(self.most_packed_bytes, held_now)
+
     def forget(self, weights: Iterable[Tensor]) -> None:
         """Let go of what is held of some weights, in every format."""
         known = {id(weight) for weight in weights}
+        for key in known & self._packed.keys():
+            del self._packed[key]
         for held in (self._rounded, self._stored, self._read_back):
             for key in [key for key in held if key[0] in known]:
                 del held[key]

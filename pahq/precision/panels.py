@@ -15,11 +15,12 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from pahq.precision.formats import INT8
-from pahq.precision.quantize import Stored, kernels, store
+from pahq.precision.quantize import Stored, store
+from pahq.precision.quantize import kernels as compiled_loops
 
 COLUMNS, DEPTH = 32, 4  # output channels of a panel, and inputs that lie side by side
 OFFSET = 128
-MOST_INPUTS = 1 << 16  # sums of more products may not fit into 32 bits
+MOST_INPUTS = 1 << 16  # sums of more products of 255 by 127 may not fit into 32 bits
 NEVER = -1e30  # added to a channel that is none
 
 
@@ -28,7 +29,7 @@ class Panels:
     """Rows (output channels) in INT8, each with a scale.
 
     Attributes:
-        codes: (panels, fan_in / 4, 128) with 128 added; zeros behind the last row.
+        codes: (panels, fan_in / 4, 128) with 128 added; behind the last row, nothing but that.
         scale: (rows, 1) what a code is multiplied with to read it back.
     """
 
@@ -52,21 +53,21 @@ class Panels:
         return cls(codes, torch.cat(scales))
 
     def __getitem__(self, rows: slice | Tensor) -> Stored:
-        """Return some of the rows as they were stored."""
+        """Return some of the rows as they were stored; a slice without gaps, or numbers from 0."""
         if isinstance(rows, slice):
-            start, stop, _ = rows.indices(len(self.scale))
+            start, stop, step = rows.indices(len(self.scale))
+            assert step == 1
             first, last = start // COLUMNS, -(-stop // COLUMNS)
-            found = self._rows(self.codes[first:last])[start - first * COLUMNS :][: stop - start]
+            codes = self._by_channel(first, last).transpose(1, 2).flatten(2).flatten(0, 1)
+            codes = codes[start - first * COLUMNS : max(start, stop) - first * COLUMNS]
         else:
-            panel = self.codes[rows // COLUMNS].unflatten(-1, (COLUMNS, DEPTH))
-            inside = (rows % COLUMNS)[:, None, None, None].expand(-1, panel.shape[1], 1, DEPTH)
-            found = (panel.gather(2, inside).flatten(1) ^ OFFSET).view(torch.int8)
-        return Stored(found, self.scale[rows])
+            codes = self._by_channel()[rows // COLUMNS, :, rows % COLUMNS].flatten(1)
+        return Stored((codes ^ OFFSET).view(torch.int8), self.scale[rows])
 
-    @staticmethod
-    def _rows(codes: Tensor) -> Tensor:
-        rows = codes.unflatten(-1, (COLUMNS, DEPTH)).transpose(1, 2).flatten(2).flatten(0, 1)
-        return (rows ^ OFFSET).view(torch.int8)
+    def _by_channel(
+        self, first: int = 0, last: int | None = None
+    ) -> UInt8[Tensor, "panels fours 32 4"]:
+        return self.codes[first:last].unflatten(-1, (COLUMNS, DEPTH))
 
     def sum_exp(
         self,
@@ -78,18 +79,23 @@ class Panels:
 
         Above 1e30 the sum means no more than that.
         """
-        from pahq.precision import vnni  # not without numba
+        from pahq.precision import kernels, vnni  # not without numba
 
-        assert x.scale is not None
         channels = len(self.scale)
+        biases = self.scale.new_zeros(channels) if bias is None else bias.detach()
+        # What follows reads by addresses.
+        assert x.codes.shape[1:] == (DEPTH * self.codes.shape[1],) != (0,)
+        assert x.scale is not None
+        assert x.scale.numel() == len(shift) == len(x.codes)
+        assert len(biases) == channels
         none = len(self.codes) * COLUMNS - channels
-        first, order, begins = vnni.grouped(x.codes.view(torch.int32).numpy())
-        codes = x.codes[torch.from_numpy(first)]
+        rows = x.codes.contiguous()
+        first, order, begins = vnni.grouped(rows.view(torch.int32).numpy())
+        codes = rows[torch.from_numpy(first)]
         codes = pad(codes, (0, 0, 0, -len(codes) % vnni.ROWS))
         begin = codes.sum(1, dtype=torch.int32).mul_(-OFFSET)
-        biases = self.scale.new_zeros(channels) if bias is None else bias.detach()
-        out = torch.empty(-(-len(self.codes) // vnni.CHUNK), len(x.codes), dtype=torch.float64)
-        vnni.as_torch_threads()
+        out = torch.empty(len(rows), dtype=torch.float64)
+        kernels.as_torch_threads()
         vnni.sum_exp(
             codes.numpy(),
             begin.numpy(),
@@ -102,7 +108,7 @@ class Panels:
             pad(biases, (0, none), value=NEVER).numpy(),
             out.numpy(),
         )
-        return out.sum(0)
+        return out
 
 
 def suits(fan_in: int) -> bool:
@@ -113,17 +119,22 @@ def suits(fan_in: int) -> bool:
 @cache
 def works() -> bool:
     """Return whether this processor has the instruction, and the loop gives the right sums."""
-    if kernels() is None:
+    if compiled_loops() is None:
         return False
-    from pahq.precision import vnni  # not without numba
+    from numba.core.errors import NumbaError  # it is there: the other loops are
 
-    if not vnni.there():
+    try:
+        from pahq.precision import vnni
+
+        return vnni.there() and _agrees(vnni.ROWS + 1)
+    except (AttributeError, NumbaError, RuntimeError):
         return False
+
+
+def _agrees(rows: int) -> bool:
+    """Return whether some sums are right."""
     generator = torch.Generator().manual_seed(0)
-    x, weight = (
-        store(torch.randn(n, 64, generator=generator) / 8, INT8) for n in (vnni.ROWS + 1, 70)
-    )
-    shift = torch.zeros(len(x.codes))
-    found = Panels.of([weight], 70, 64).sum_exp(x, None, shift)
+    x, weight = (store(torch.randn(n, 64, generator=generator) / 8, INT8) for n in (rows, 70))
+    found = Panels.of([weight], 70, 64).sum_exp(x, None, torch.zeros(rows))
     wanted = (x.read().double() @ weight.read().double().mT).exp().sum(1)
     return bool(((found - wanted).abs() < 1e-5 * wanted).all())

@@ -14,21 +14,49 @@ from torch import Tensor
 # Multiply-adds from which on the operator gains more than it costs: what it compiles for each new
 # number of rows takes a millisecond, and small models would meet their last one as they finish.
 WORTH = 1 << 23
+LARGE = 1 << 20  # numbers of a weight from which on it is worth packing
+ROWS = 400  # for so many it is packed; others can be multiplied too
 
 
 def product(
     x: Float[Tensor, "*rows fan_in"],
     weight: Float[Tensor, "fan_in fan_out"],
     bias: Float[Tensor, " fan_out"] | None = None,
+    *,
+    ready: Tensor | None = None,
 ) -> Float[Tensor, "*rows fan_out"]:
-    """Return ``x @ weight``, plus a bias, in FP32."""
+    """Return ``x @ weight``, plus a bias, in FP32.
+
+    Args:
+        x: what is multiplied.
+        weight: with what.
+        bias: is added.
+        ready: the weight as ``packed`` returned it.
+    """
     suits = x.device.type == "cpu" and x.dtype == weight.dtype == torch.float32
     if not suits or x.numel() * weight.shape[1] < WORTH or torch.is_grad_enabled() or not works():
         return x @ weight if bias is None else x @ weight + bias
+    if ready is not None:
+        return _multiply(x, ready, bias)
+    return _multiply(x, _columns(weight), bias)
+
+
+def packed(weight: Float[Tensor, "fan_in fan_out"]) -> Tensor | None:
+    """Return ``weight`` as the operator takes it fastest; None where it does not take it so.
+
+    It costs what a few products cost, gives the same numbers, and saves a seventh of each.
+    """
+    suits = weight.device.type == "cpu" and weight.dtype == torch.float32
+    if not suits or weight.numel() < LARGE or not works():
+        return None
+    return torch.ops.mkldnn._reorder_linear_weight(_columns(weight), ROWS)
+
+
+def _columns(weight: Tensor) -> Tensor:
     columns = weight.mT
     if not (columns.is_contiguous() or weight.is_contiguous()):
         columns = columns.contiguous()  # any other layout takes it seconds
-    return _multiply(x, columns, bias)
+    return columns
 
 
 @cache
@@ -38,7 +66,9 @@ def works() -> bool:
         return False
     x, weight = torch.arange(6.0).view(2, 3), torch.arange(12.0).view(4, 3)
     try:
-        return bool(torch.equal(_multiply(x, weight), x @ weight.mT))
+        ready = torch.ops.mkldnn._reorder_linear_weight(weight, len(x))
+        found = _multiply(x, weight), _multiply(x, ready)
+        return all(torch.equal(each, x @ weight.mT) for each in found)
     except (AttributeError, RuntimeError, TypeError):
         return False
 

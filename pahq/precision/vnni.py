@@ -5,8 +5,8 @@ its integers cost to be written and read, and oneDNN reorders the weights each t
 of a few rows times 32 columns stay in registers until they are complete and at hand after that, and
 weights lie as the instruction takes them: 32 columns by four of what is summed over.
 
-Rows with the same codes have the same integers. Most of a search's tests change what ``logits``
-reads by less than its codes tell apart, so every row's integers are made once.
+Rows with the same codes have the same integers. Many of a search's tests change what ``logits``
+reads by less than its codes tell apart, so equal rows' integers are made once.
 
 ``vpdpbusd`` multiplies unsigned by signed bytes, so weights are stored with 128 added; what that
 adds to a sum, 128 times the sum of the row's codes, is where the sum begins.
@@ -20,13 +20,13 @@ from numba import config, njit, prange
 from numba.core import types
 from numba.extending import intrinsic
 
-from pahq.precision.kernels import as_torch_threads as as_torch_threads
-from pahq.precision.panels import COLUMNS, DEPTH
+from pahq.precision import panels
 
 ROWS = 12  # of a tile: its sums take 24 of the 32 registers, and none is waited for
 LANES = 16
+COLUMNS, DEPTH = 32, 4  # of a tile, and products that one instruction adds up
 HALVES = COLUMNS // LANES  # vectors as wide as a tile
-CHUNK = 32  # tiles' columns that a thread adds up in FP32
+CHUNK = 32  # panels whose exponentials a thread adds up in FP32: 64 numbers for each lane
 LOG2_E = 1.4426950408889634
 LEAST, MOST = -126.0, 127.0  # exponents of two beyond which there is no normal number
 
@@ -37,6 +37,9 @@ _POWER = (
     1.535336188319500e-4, 1.339887440266574e-3, 9.618437357674640e-3, 5.550332471162809e-2,
     2.402264791363012e-1, 6.931472028550421e-1, 1.0,
 )  # fmt: skip
+
+# Written out above, because numba keeps what it compiled until this file changes.
+assert (COLUMNS, DEPTH) == (panels.COLUMNS, panels.DEPTH)
 
 
 def there() -> bool:
@@ -113,7 +116,7 @@ class _Tile:
     def exponential(self, x: Any) -> Any:
         """Return exp(x); not-a-number stays what it is."""
         build = self.build
-        x = build.fmul(x, _all(LOG2_E))
+        x = none = build.fmul(x, _all(LOG2_E))
         x = build.select(build.fcmp_ordered(">", x, _all(MOST)), _all(MOST), x)
         x = build.select(build.fcmp_ordered("<", x, _all(LEAST)), _all(LEAST), x)
         whole = build.call(self._rint, [x])
@@ -121,7 +124,8 @@ class _Tile:
         for factor in _POWER[1:]:
             found = build.call(self._fma, [found, rest, _all(factor)])
         exponent = build.shl(build.fptosi(whole, _INTS), ir.Constant(_INTS, [23] * LANES))
-        return build.bitcast(build.add(build.bitcast(found, _INTS), exponent), _FLOATS)
+        found = build.bitcast(build.add(build.bitcast(found, _INTS), exponent), _FLOATS)
+        return build.select(build.fcmp_unordered("uno", none, none), none, found)
 
     def scaled(self, sums: Any, channels: Any, scale: Any, more: Any) -> Any:
         """Return integers times both scales, plus something."""
@@ -202,6 +206,7 @@ def grouped(words):
         mixed = np.uint64(14695981039346656037)
         for word in words[row]:
             mixed = (mixed ^ np.uint64(np.uint32(word))) * np.uint64(1099511628211)
+        mixed = (mixed ^ (mixed >> np.uint64(29))) * np.uint64(1099511628211)
         place = np.int64(mixed >> np.uint64(32)) & (size - 1)
         while table[place] >= 0 and not np.array_equal(words[first[table[place]]], words[row]):
             place = (place + 1) & (size - 1)
@@ -237,10 +242,12 @@ def sum_exp(codes, begin, order, begins, scale, shift, weights, channels, bias, 
         weights: (panels, fan_in / 4, 128) uint8.
         channels: (panels * 32,) scales.
         bias: (panels * 32,) what is added.
-        out: (chunks, rows) float64.
+        out: (rows,) float64.
     """
     fan_in, kinds = codes.shape[1], len(begins) - 1
-    for chunk in prange(out.shape[0]):
+    chunks = (len(weights) + CHUNK - 1) // CHUNK
+    parts = np.empty((chunks, len(scale)))
+    for chunk in prange(chunks):
         sums = np.zeros((len(scale), LANES), np.float32)
         totals = np.empty((ROWS, COLUMNS), np.int32)
         for panel in range(chunk * CHUNK, min(len(weights), (chunk + 1) * CHUNK)):
@@ -262,4 +269,8 @@ def sum_exp(codes, begin, order, begins, scale, shift, weights, channels, bias, 
             total = 0.0
             for lane in range(LANES):
                 total += sums[row, lane]
-            out[chunk, row] = total
+            parts[chunk, row] = total
+    for row in range(len(scale)):  # in one order, whatever else is in the batch
+        out[row] = 0.0
+        for chunk in range(chunks):
+            out[row] += parts[chunk, row]

@@ -12,10 +12,20 @@ from pahq.precision.formats import INT8
 from pahq.precision.matmul import CHANNELS, Products
 from pahq.precision.native import native_sum_exp
 from pahq.precision.panels import COLUMNS, MOST_INPUTS, Panels, suits, works
-from pahq.precision.quantize import Stored, store
+from pahq.precision.quantize import Stored, kernels, store
 from tests.devices import needs_int8
 
-needs_panels = pytest.mark.skipif(not works(), reason="no AVX-512 VNNI here")
+
+def there():
+    """Return whether the machine has what the loop needs, whether or not the loop is right."""
+    if kernels() is None:
+        return False
+    from pahq.precision import vnni
+
+    return vnni.there()
+
+
+needs_panels = pytest.mark.skipif(not there(), reason="no AVX-512 VNNI here")
 seeds = st.integers(0, 9999)
 SINGLE = 2**-24  # half a step of FP32, relative
 
@@ -36,7 +46,8 @@ def test_rows_come_back_as_they_were(count, fours, part, seed):
     generator = torch.Generator().manual_seed(seed)
     chosen = torch.randint(count, (5,), generator=generator)
     start, stop = sorted(torch.randint(count + 1, (2,), generator=generator).tolist())
-    for rows in (slice(None), slice(start, stop), slice(start, stop + 2048), chosen):
+    ends = slice(start, start), slice(stop, start), slice(start, stop + 2048)
+    for rows in (slice(None), slice(start, stop), *ends, chosen):
         found, wanted = panels[rows], stored[rows]
         assert torch.equal(found.codes, wanted.codes)
         assert torch.equal(found.scale, wanted.scale)
@@ -58,6 +69,12 @@ def exact_sum(x, weight, bias, shift):
 
 
 @needs_panels
+def test_the_loop_is_used_where_it_can_be():
+    assert works()
+    assert suits(64)
+
+
+@needs_panels
 @given(
     st.integers(0, 40), st.integers(1, 2300), st.integers(1, 24), st.floats(0.0, 12.0),
     st.booleans(), seeds,
@@ -70,7 +87,9 @@ def test_the_sum_is_that_of_the_product(rows, channels, fours, loud, biased, see
     found = panels_of(weight).sum_exp(x, bias if biased else None, shift)
     wanted, error = exact_sum(x, weight, bias, shift)
     assert found.dtype == torch.float64
-    assert bool(((found - wanted).abs() <= error).all())
+    means = wanted < 1e30  # above that, a sum says no more than so
+    assert bool(((found - wanted).abs() <= error)[means].all())
+    assert bool((found[~means] > 9e29).all())
 
 
 @needs_panels
@@ -102,7 +121,7 @@ def test_what_is_too_large_is_seen_and_no_number_stays_none():
 def test_a_row_has_the_same_sum_alone(threads):
     x = store(gaussian(30, 16), INT8)
     x.codes[5:25:2], x.codes[11] = x.codes[4].clone(), -x.codes[11]  # scales differ
-    weight, shift = panels_of(store(gaussian(3000, 16, seed=1), INT8)), gaussian(30, seed=2)
+    weight, shift = panels_of(store(gaussian(30000, 16, seed=1), INT8)), gaussian(30, seed=2)
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(threads)
@@ -111,6 +130,24 @@ def test_a_row_has_the_same_sum_alone(threads):
     finally:
         torch.set_num_threads(before)
     assert torch.equal(every, torch.cat(alone))
+
+
+@needs_panels
+def test_what_does_not_fit_together_is_refused():
+    weight = panels_of(store(gaussian(40, 16), INT8))
+    for rows, fan_in, shifts, biases in ((3, 20, 3, 40), (3, 16, 2, 40), (3, 16, 3, 39)):
+        x = store(gaussian(rows, fan_in), INT8)
+        with pytest.raises(AssertionError):
+            weight.sum_exp(x, torch.zeros(biases), torch.zeros(shifts))
+
+
+@needs_panels
+def test_rows_that_lie_apart_are_read_as_they_are():
+    x, shift = store(gaussian(10, 16), INT8), gaussian(10, seed=1)
+    weight = panels_of(store(gaussian(40, 16, seed=2), INT8))
+    apart = Stored(x.codes.mT.contiguous().mT, x.scale)
+    found = weight.sum_exp(apart, None, shift.repeat_interleave(2)[::2])
+    assert torch.equal(found, weight.sum_exp(x, None, shift))
 
 
 @needs_panels
@@ -138,6 +175,7 @@ def test_products_answer_everything_of_a_weight_held_for_sums(channels):
     plain, summed = Products(), Products()
     summed.hold(weight, INT8, summed=True)
     held = summed.held_bytes
+    assert isinstance(summed._held(weight, INT8), Panels) == there()
     some, half = torch.tensor([channels - 1, 0, 3]), slice(channels // 2, channels)
     assert torch.equal(summed(x, weight, INT8, bias), plain(x, weight, INT8, bias))
     for columns in (some, half):
@@ -163,6 +201,19 @@ def test_without_the_instruction_a_weight_is_held_as_before(monkeypatch):
     found = multiply.sum_exp(x, weight, INT8, None, shift, 16)
     stored = multiply.stored(weight, INT8)
     assert torch.equal(found, native_sum_exp(store(x, INT8), stored, INT8, None, shift, 16))
+
+
+@needs_panels
+@pytest.mark.parametrize("error", [RuntimeError, AttributeError])
+def test_a_loop_that_fails_or_errs_is_not_used(monkeypatch, error):
+    def fails(*arguments):
+        raise error
+
+    from pahq.precision import vnni
+
+    for loop in (fails, lambda *arguments: arguments[-1].fill(1.0)):
+        monkeypatch.setattr(vnni, "sum_exp", loop)
+        assert not works.__wrapped__()
 
 
 @needs_panels

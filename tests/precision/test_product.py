@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from pahq.precision import product as module
-from pahq.precision.product import product
+from pahq.precision.product import packed, product
 
 
 @pytest.mark.parametrize("rows", [(1500,), (3, 500), (2, 5, 150)])
@@ -20,6 +20,26 @@ def test_it_is_the_product_whatever_the_layout(rows, layout):
     assert x.numel() * 96 >= module.WORTH
     # 64 products of order 1, summed in float32.
     assert torch.allclose(product(x, weight).double(), x.double() @ weight.double(), atol=1e-5)
+
+
+@pytest.mark.skipif(not module.works(), reason="oneDNN's operator cannot be had here")
+@pytest.mark.parametrize("rows", [20, 150, 400, 1500])
+@pytest.mark.parametrize("biased", [False, True])
+@torch.inference_mode()
+def test_a_packed_weight_gives_the_same_numbers(rows, biased):
+    x, bias = torch.randn(rows, 1030), torch.randn(1040) if biased else None
+    for weight in (torch.randn(1030, 1040), torch.randn(1040, 1030).T):
+        ready = packed(weight)
+        assert ready is not None
+        assert torch.equal(product(x, weight, bias, ready=ready), product(x, weight, bias))
+        few = x[:1]  # too few for the operator
+        assert few.numel() * 1040 < module.WORTH
+        assert torch.equal(product(few, weight, bias, ready=ready), product(few, weight, bias))
+
+
+def test_what_gains_nothing_is_not_packed():
+    assert packed(torch.randn(64, 96)) is None
+    assert packed(torch.randn(1024, 1024, dtype=torch.float64)) is None
 
 
 @torch.inference_mode()
