@@ -69,7 +69,7 @@ class FastEvaluator:
         self.plan = self.background
         self.evaluations = 0
         self._raised: dict[str, str] = {}
-        self._layer = self._kind = ""
+        self._component = ""  # in focus
         self._matrices, self._sizes = model.matrices(), model.sizes()
         self._looked_at = {0}  # numbers of raised weights whose mapped pages were looked at
         self.prefetch = Prefetch(
@@ -101,9 +101,9 @@ class FastEvaluator:
         self._measure(component)
         self.rest(name for name in self._raised if name not in raised)
         self.plan, self._raised = Plan({**self.background.formats, **raised}), raised
-        if component[0] != self._kind:  # heads leave holes of other sizes than MLPs do
-            self._kind = component[0]
+        if component[0] != self._component[:1]:  # heads leave holes of other sizes than MLPs do
             self._tidy()
+        self._component = component
         self.prefetch.focus(component)
         in_full = component.startswith("m") and self.plan[component] == FP32
         self.multiply.pack(self._matrices[component] if in_full else ())
@@ -119,8 +119,7 @@ class FastEvaluator:
         if raised not in self._looked_at:
             self._looked_at.add(raised)
             self._mapped_bytes = max(self._mapped_bytes, self.pages.resident_bytes())
-        if (layer := following[1:].partition(".")[0]) != self._layer:
-            self._layer = layer
+        if _layer(following) != _layer(self._component):
             self._cache_bytes = max(self._cache_bytes, self._standing_bytes())
 
     def _store_weights(self) -> None:
@@ -162,7 +161,7 @@ class FastEvaluator:
         return sum(part.held_bytes for part in self._parts)
 
     def _leave_layer(self, layer: int) -> None:
-        self.rest(name for name in self._matrices if name[1:].partition(".")[0] == str(layer))
+        self.rest(name for name in self._matrices if _layer(name) == str(layer))
 
     @torch.inference_mode()
     def damages(
@@ -199,3 +198,7 @@ class FastEvaluator:
     def task_score(self) -> float:
         """Return the share of prompts that the full FP32 model gets right; NaN without answers."""
         return sum(part.task_score for part in self._parts)
+
+
+def _layer(component: str) -> str:
+    return component[1:].partition(".")[0]

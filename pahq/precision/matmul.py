@@ -135,7 +135,7 @@ class Products:
         self, weight: Tensor, fmt: NumberFormat, block: int
     ) -> Iterator[tuple[slice, Tensor]]:
         """Yield some columns at a time; FP32's are let go again where another format is held."""
-        kept_low = any(held is weight for held, _ in self._stored.values())
+        kept_low = self._is_stored(weight)
         for start in range(0, weight.shape[1], block):
             part = slice(start, start + block)
             yield part, self.rounded(weight, fmt, part)
@@ -197,15 +197,10 @@ class Products:
         """
         if fmt == FP32:
             return
-        if not self._low(fmt, weight):
-            self.rounded(weight, fmt)
-        elif summed and fmt == INT8 and self._device(weight) == "cpu" and suits(len(weight)):
-            key, size = (id(weight), fmt.name), (weight.shape[1], len(weight))
-            if key not in self._stored:
-                self._stored[key] = (weight, Panels.of(self._parts(weight, fmt), *size))
-                self._release([weight])
+        if self._low(fmt, weight):
+            self._held(weight, fmt, summed=summed)
         else:
-            self._held(weight, fmt)
+            self.rounded(weight, fmt)
 
     def pack(self, weights: Iterable[Tensor]) -> None:
         """Let FP32 products with these weights, and with no others, be faster for a while.
@@ -216,7 +211,7 @@ class Products:
         for weight in weights:
             if self.residency is None and (ready := packed(weight)) is not None:
                 self._packed[id(weight)] = weight, ready
-                if any(held is weight for held, _ in self._stored.values()):
+                if self._is_stored(weight):
                     self._release([weight])
         held_now = sum(_bytes(weight) for weight, _ in self._packed.values())
         self.most_packed_bytes = max(self.most_packed_bytes, held_now)
@@ -235,12 +230,21 @@ class Products:
         held = self._held(weight, fmt)
         return held if isinstance(held, Stored) else held[:]
 
-    def _held(self, weight: Tensor, fmt: NumberFormat) -> Stored | Panels:
+    def _held(self, weight: Tensor, fmt: NumberFormat, *, summed: bool = False) -> Stored | Panels:
+        """Return a weight as it is held; ``summed`` says how, where it is not held yet."""
         key = (id(weight), fmt.name)
         if key not in self._stored:
-            self._stored[key] = (weight, _joined(list(self._parts(weight, fmt))))
+            fan_in, fan_out = weight.shape
+            parts = self._parts(weight, fmt)
+            in_panels = summed and fmt == INT8 and self._device(weight) == "cpu" and suits(fan_in)
+            held = Panels.of(parts, fan_out, fan_in) if in_panels else _joined(list(parts))
+            self._stored[key] = (weight, held)
             self._release([weight])
         return self._stored[key][1]
+
+    def _is_stored(self, weight: Tensor) -> bool:
+        """Return whether a weight is held in a low format, so that FP32's may be let go."""
+        return any(held is weight for held, _ in self._stored.values())
 
     def _parts(self, weight: Tensor, fmt: NumberFormat) -> Iterator[Stored]:
         """Yield some output channels of a weight at a time, stored."""

@@ -163,11 +163,8 @@ def _add_exponentials(context, totals, channels, bias, scale, shift, sums):
     def generate(context, builder, signature, arguments):
         tile = _Tile(builder)
         totals, channels, bias, scale, shift, sums = arguments
-        scale, shift, place = (
-            tile.everywhere(scale),
-            tile.everywhere(shift),
-            tile.place(sums, _FLOATS),
-        )
+        scale, shift = tile.everywhere(scale), tile.everywhere(shift)
+        place = tile.place(sums, _FLOATS)
         found = builder.load(place, align=1)
         for half in range(HALVES):
             along = 4 * LANES * half

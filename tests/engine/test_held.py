@@ -73,5 +73,5 @@ def test_an_mlp_in_focus_is_packed_where_it_computes_in_fp32(policy, monkeypatch
     for component in ("m2", "a2.h1", "m1", "logits"):
         evaluator.focus(component)
         held = {id(weight) for weight, _ in evaluator.multiply._packed.values()}
-        expected = component[0] == "m" and policy != "rtn-int8" and product.works()
+        expected = component[0] == "m" and policy != "rtn-int8" and product.packs()
         assert held == ({id(w) for w in model.matrices()[component]} if expected else set())

@@ -22,7 +22,7 @@ def test_it_is_the_product_whatever_the_layout(rows, layout):
     assert torch.allclose(product(x, weight).double(), x.double() @ weight.double(), atol=1e-5)
 
 
-@pytest.mark.skipif(not module.works(), reason="oneDNN's operator cannot be had here")
+@pytest.mark.skipif(not module.packs(), reason="oneDNN takes no packed weights here")
 @pytest.mark.parametrize("rows", [20, 150, 400, 1500])
 @pytest.mark.parametrize("biased", [False, True])
 @torch.inference_mode()
@@ -55,6 +55,18 @@ def test_where_the_operator_is_missing_torchs_own_product_is_used(monkeypatch):
     assert not module.works()
     assert torch.equal(product(x, weight), expected)
     module.works.cache_clear()
+
+
+def test_where_weights_cannot_be_packed_the_operator_is_used_all_the_same(monkeypatch):
+    def missing(*_):
+        raise AttributeError("no such operator")
+
+    works = module.works()
+    module.packs.cache_clear()
+    monkeypatch.setattr(module, "_pack", missing)
+    assert packed(torch.randn(1024, 1024)) is None
+    assert module.works() == works
+    module.packs.cache_clear()
 
 
 def test_with_gradients_torchs_own_product_is_used():
