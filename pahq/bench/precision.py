@@ -2,12 +2,13 @@
 
 import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pahq import catalog
 from pahq.bench.engine import PAIRS, SHIPPED
-from pahq.bench.measure import in_own_process
+from pahq.bench.measure import fastest_in_turn, in_own_process
 from pahq.bench.prompts import SMALL, make_planted
 from pahq.bench.results import record, say
 
@@ -41,20 +42,26 @@ def shipped(
 
 def at_size(policies: Sequence[str] = POLICIES, threshold: float = AT_SIZE) -> dict[str, Any]:
     """Measure every policy at GPT-2 small's shape, each in a process of its own."""
-    rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         say("making a model of GPT-2 small's shape")
         made = make_planted(Path(folder), pairs=PAIRS)
-        full: dict[str, Any] = {}
-        for policy in policies:
-            say(f"{policy}: GPT-2 small's shape")
+
+        def searched(policy: str) -> dict[str, Any]:
             config = {
                 "model": made.model, "task": made.task, "examples": PAIRS,
                 "threshold": threshold, "policy": policy,
             }  # fmt: skip
             [one] = in_own_process(what="searches", configs=[config])
-            full = full or one
-            rows.append({"policy": policy, "threshold": threshold, **_against(one, full)})
+            return one
+
+        found = fastest_in_turn(
+            {policy: partial(searched, policy) for policy in policies}, "GPT-2 small's shape"
+        )
+    full = found[policies[0]]
+    rows = [
+        {"policy": policy, "threshold": threshold, **_against(one, full)}
+        for policy, one in found.items()
+    ]
     return record(
         "precision-at-size", command="pahq bench precision", model={"planted": SMALL},
         pairs=PAIRS, rows=rows,

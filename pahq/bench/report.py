@@ -187,6 +187,7 @@ def precision_at_size(results: Path) -> str:
             f"{row['seconds']:.0f} s",
             f"{row['ratio']:.2g}x",
             f"{(row['peak_bytes'] - row['baseline_bytes']) / MEGABYTE:,.0f} MB",
+            f"{row['baseline_bytes'] / MEGABYTE:,.0f} MB",
             f"{row['edges_kept']:,}",
             f"+{row['added']} -{row['lost']}",
             f"{row['f1']:.3f}",
@@ -197,8 +198,8 @@ def precision_at_size(results: Path) -> str:
         for row in found["rows"]
     ]
     head = (
-        "policy", "search", "faster", "peak memory", "edges kept", "against FP32", "F1",
-        "noise floor", "products",
+        "policy", "search", "faster", "peak memory", "libraries", "edges kept", "against FP32",
+        "F1", "noise floor", "products",
     )  # fmt: skip
     return _table(head, rows) + "\n\n" + _machine(found)
 

@@ -2,16 +2,16 @@
 
 import tempfile
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pahq.bench.measure import in_own_process
+from pahq.bench.measure import fastest_in_turn, in_own_process
 from pahq.bench.prompts import make_planted
-from pahq.bench.results import record, say
+from pahq.bench.results import record
 from pahq.engine.propagate import Shortcuts
 
 PAIRS_AT_SIZE = 10  # a search without shortcut b takes long
-REPEATS = 3  # the fastest counts: some shortcuts gain less than a machine varies
 
 
 def shortcuts(threshold: float = 0.01) -> dict[str, Any]:
@@ -31,17 +31,12 @@ def shortcuts(threshold: float = 0.01) -> dict[str, Any]:
 
 
 def _without_each(name: str, config: dict[str, Any]) -> list[dict[str, Any]]:
+    def searched(switched_off: str | None) -> dict[str, Any]:
+        settings = {switched_off: False} if switched_off else {}
+        return in_own_process(what="search", config=config, bridge_samples=0, shortcuts=settings)
+
     switches = (None, *(field.name for field in fields(Shortcuts)))
-    best: dict[str | None, dict[str, Any]] = {}
-    for number in range(REPEATS):  # in turn: a busy moment should not fall on one of them alone
-        say(f"searching {name} without each shortcut, {number + 1} of {REPEATS}")
-        for switched_off in switches:
-            settings = {switched_off: False} if switched_off else {}
-            found = in_own_process(
-                what="search", config=config, bridge_samples=0, shortcuts=settings
-            )
-            if switched_off not in best or found["seconds"] < best[switched_off]["seconds"]:
-                best[switched_off] = found
+    best = fastest_in_turn({off: partial(searched, off) for off in switches}, f"{name} without")
     kept = best[None]["kept"]
     return [
         {"searched": name, "without": switched_off, "same_circuit": found.pop("kept") == kept}

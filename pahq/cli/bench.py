@@ -51,7 +51,7 @@ def precision(
     ] = None,
     to: To = RESULTS,
 ) -> None:
-    """Compare every policy with full precision: time, memory, edges, noise (a quarter hour)."""
+    """Compare every policy with full precision: time, memory, edges, noise (half an hour)."""
     from pahq.bench.precision import POLICIES, at_size, shipped
     from pahq.bench.results import write
     from pahq.precision.policy import find_policy
