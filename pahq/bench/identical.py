@@ -3,7 +3,7 @@
 Every shipped model and task, five thresholds that keep about 2% to 60% of the edges, policies of
 each kind. Where two searches part, they do so at one decision: its margin explains the rest. In low
 precision a last bit can tip a rounding, and that whole effects: how far is measured on the
-reference engine alone, by changing the embeddings in their last bits.
+reference engine alone, by changing what the model first reads in its last bits.
 """
 
 import math
@@ -23,6 +23,7 @@ from pahq.discovery.acdc import acdc
 from pahq.discovery.events import EdgeTested
 from pahq.engine.fast import FastEvaluator
 from pahq.engine.reference import ReferenceEvaluator
+from pahq.engine.shaken import shaken
 from pahq.runs.config import RunConfig, make_config
 from pahq.runs.environment import available_cores
 from pahq.runs.pipeline import Session
@@ -32,8 +33,6 @@ POLICIES = ("fp32", "pahq-fp8", "pahq-int8", "rtn-fp8")
 LEAST, MOST = 0.02, 0.6  # share of edges kept
 THRESHOLDS = 5
 PAIRS = 10
-LAST_BITS = 1e-7  # relative change of embeddings: about what FP32 resolves
-SHAKES = 8
 
 
 def identical(
@@ -91,12 +90,12 @@ def compare(prepared: Prepared) -> dict[str, Any]:
         ``shaken``: how far last bits alone move the reference engine's effect there.
     """
     fast, slow = (_search(prepared, engine) for engine in (FastEvaluator, ReferenceEvaluator))
-    largest, margin, shaken = 0.0, None, None
+    largest, margin, moved = 0.0, None, None
     for a, b in zip(fast, slow, strict=True):
         largest = max(largest, abs(a.effect - b.effect))
         if a.kept != b.kept:
             margin = abs(a.effect - prepared.config.threshold)
-            shaken = _shaken(prepared, slow[: b.i], b)
+            moved = _moved(prepared, slow[: b.i], b)
             break
     kept = [{event.edge for event in found if event.kept} for found in (fast, slow)]
     return {
@@ -106,12 +105,12 @@ def compare(prepared: Prepared) -> dict[str, Any]:
         "same_circuit": kept[0] == kept[1],
         "largest_difference": largest,
         "margin": margin,
-        "shaken": shaken,
+        "shaken": moved,
     }
 
 
-def _shaken(prepared: Prepared, decided: Sequence[EdgeTested], parted: EdgeTested) -> float:
-    """Return the largest difference of an effect when embeddings change in their last bits.
+def _moved(prepared: Prepared, decided: Sequence[EdgeTested], parted: EdgeTested) -> float:
+    """Return the largest difference of an effect when last bits change.
 
     Args:
         prepared: the search.
@@ -120,12 +119,9 @@ def _shaken(prepared: Prepared, decided: Sequence[EdgeTested], parted: EdgeTeste
     """
     cut = {event.edge for event in decided if not event.kept}
     edges = {edge.name: edge for edge in prepared.graph.edges()}
-    edge, weights = edges[parted.edge], prepared.model.weights
+    edge = edges[parted.edge]
     effects = []
-    for seed in range(SHAKES):
-        noise = torch.randn(weights.embedding.shape, generator=torch.Generator().manual_seed(seed))
-        near = replace(weights, embedding=weights.embedding * (1 + LAST_BITS * noise))
-        evaluator = ReferenceEvaluator(prepared.problem(prepared.policy), near)
+    for evaluator in shaken(prepared.problem(prepared.policy), prepared.model.weights):
         for receiver in prepared.graph.receivers:
             senders = [s for s in prepared.graph.senders_to(receiver)
                        if f"{s.name}->{receiver.name}" in cut]  # fmt: skip

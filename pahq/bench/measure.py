@@ -41,6 +41,9 @@ def fastest_in_turn(
 
     Each round measures everything once: what slows the machine for minutes should not fall on one
     of them alone.
+
+    Raises:
+        SearchFailed: if two rounds found different circuits.
     """
     best: dict[Name, dict[str, Any]] = {}
     for number in range(ROUNDS):
@@ -48,6 +51,12 @@ def fastest_in_turn(
             say(f"{what}, {name}, {number + 1} of {ROUNDS}")
             found, known = measure(), best.get(name)
             if known is not None:
+                if found["kept"] != known["kept"]:
+                    raise SearchFailed(
+                        f"Two searches of {name} found different circuits.",
+                        why="nothing in a search is left to chance",
+                        fix="report it, with the model, the task and the policy",
+                    )
                 peak = max(found["peak_bytes"], known["peak_bytes"])
                 found = min(found, known, key=lambda one: one["seconds"]) | {"peak_bytes": peak}
             best[name] = found

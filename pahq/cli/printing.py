@@ -147,6 +147,14 @@ def print_runs(rows: list[dict[str, Any]]) -> None:
     console.print(table)
 
 
+def _verdict(item: dict[str, Any]) -> str:
+    if not item["agrees"]:
+        return "[red]contradicts[/]"
+    if item["most"] > item["least"]:
+        return f"last bits: {item['least']:.6g} to {item['most']:.6g}"
+    return ""
+
+
 def print_verified(folder: RunFolder, found: dict[str, Any]) -> None:
     """Print what full forwards say of a run."""
     console = on_stdout()
@@ -160,17 +168,27 @@ def print_verified(folder: RunFolder, found: dict[str, Any]) -> None:
             f"{item['recorded']:.6g}",
             f"{item['verified']:.6g}",
             f"{difference:.1e}",
-            "" if item["agrees"] else "[red]contradicts[/]",
+            _verdict(item),
         )
     console.print(table)
     damage = found["damage"]
     console.print(
         f"damage of the circuit: {damage['recorded']:.6g} recorded, {damage['verified']:.6g} "
         f"by the {found['engine']} engine; largest difference of an effect "
-        f"{found['largest_difference']:.1e}; a verdict may differ where the effect lies within "
-        f"{found['tolerance']:.1e} of the threshold",
+        f"{found['largest_difference']:.1e}; FP32 itself resolves {found['tolerance']:.1e}",
         soft_wrap=True,
     )
+    if found["shakes"]:
+        moved = (
+            f"the damage from {damage['least']:.6g} to {damage['most']:.6g}"
+            if damage["most"] > damage["least"]
+            else "nothing of the damage"
+        )
+        console.print(
+            f"Not all agreed at first. Last bits changed {found['shakes']} times move {moved}; "
+            "what lies beyond such bounds by less than half their distance is no contradiction.",
+            soft_wrap=True,
+        )
     count = len(found["decisions"])
     if found["holds"]:
         console.print(f"[green]The run holds:[/] {count} decisions checked, none contradicted.")

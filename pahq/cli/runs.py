@@ -77,7 +77,7 @@ def verify(
 ) -> None:
     """Check a run by full forwards of the original model; exit status 1 if they contradict it."""
     folder = store.find_run(name)
-    with Ticking("decisions checked", quiet=as_json) as ticks:
+    with Ticking("checks made", quiet=as_json) as ticks:
         from pahq.runs.pipeline import Session
         from pahq.runs.verify import verify as check
 

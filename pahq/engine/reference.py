@@ -123,9 +123,9 @@ class _Stream:
 class ReferenceEvaluator:
     """Damage of cut sets by full forwards in plain torch."""
 
-    def __init__(self, problem: Problem, model: ModelWeights):
+    def __init__(self, problem: Problem, model: ModelWeights, *, multiply: Products | None = None):
         self.problem, self.model = problem, model
-        self.multiply = Products()
+        self.multiply = Products() if multiply is None else multiply
         self.background = Plan(problem.policy.background(problem.graph))
         self.plan = self.background
         self.cuts: Cuts = NOTHING_CUT

@@ -1,12 +1,14 @@
 """Proof by other means: decisions of a finished run, evaluated again by plain full forwards.
 
 FP32 runs are asked of the loaded model itself, through its hooks; runs in low precision of the
-reference engine, under the same plan. Nothing of what found the circuit is used.
+reference engine, under the same plan. Nothing of what found the circuit is used. Where that says
+something else, it is asked again after changes in last bits: a tipped rounding is no contradiction.
 """
 
+import math
 import random
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from pahq.discovery.acdc import Rule
@@ -14,13 +16,61 @@ from pahq.discovery.events import EdgeTested
 from pahq.engine.bridge import BridgeEvaluator
 from pahq.engine.problem import Cuts
 from pahq.engine.reference import ReferenceEvaluator
+from pahq.engine.shaken import SHAKES, shaken
 from pahq.errors import BadRunFolder
 from pahq.runs.pipeline import Session
 from pahq.runs.store import RunFolder
 from pahq.runs.summary import NEAR, near_threshold
 
 SAMPLE = 20
+# Of 18 draws from anywhere the last lies outside of the others' range one time in nine, but seldom
+# by much: by less than this share of the range it may.
+BEYOND = 0.5
 FULL = {"policy": "fp32", "policy_recipe": None}
+
+Evaluator = BridgeEvaluator | ReferenceEvaluator
+
+
+@dataclass(frozen=True)
+class Said:
+    """What full forwards say of a number, and within which bounds it may be meant.
+
+    Attributes:
+        value: the number.
+        allowed: what FP32 may make of it, up or down.
+        least: the least that was said of it, where last bits were changed.
+        most: the most.
+    """
+
+    value: float
+    allowed: float
+    least: float
+    most: float
+
+    @classmethod
+    def of(cls, value: float, damage: float) -> "Said":
+        """FP32 rounds a large damage in proportion to it."""
+        return cls(value, NEAR * max(1.0, abs(damage)), value, value)
+
+    @property
+    def low(self) -> float:
+        """The least that may be meant."""
+        return self.least - BEYOND * (self.most - self.least) - self.allowed
+
+    @property
+    def high(self) -> float:
+        """The most that may be meant."""
+        return self.most + BEYOND * (self.most - self.least) + self.allowed
+
+    def allows(self, value: float) -> bool:
+        """Return whether a number may be meant."""
+        return math.isfinite(self.value) and self.low <= value <= self.high
+
+    def also(self, other: "Said") -> "Said":
+        """Return the same after another answer; one that is not finite says nothing."""
+        if not math.isfinite(other.value):
+            return self
+        return replace(self, least=min(self.least, other.value), most=max(self.most, other.value))
 
 
 @dataclass(frozen=True)
@@ -31,13 +81,21 @@ class Checked:
         edge: the edge's name.
         recorded: its effect in the run.
         verified: its effect by full forwards.
+        least: the least that full forwards said, where last bits were changed.
+        most: the most.
+        low: the least that may be meant, by what FP32 resolves and what last bits move.
+        high: the most.
         kept: what the run decided.
-        agrees: whether full forwards decide so too, or might within the tolerance.
+        agrees: whether full forwards decide so too, or might within these bounds.
     """
 
     edge: str
     recorded: float
     verified: float
+    least: float
+    most: float
+    low: float
+    high: float
     kept: bool
     agrees: bool
 
@@ -61,10 +119,12 @@ def verify(
         on_progress: called with the decisions done and their number.
 
     Returns:
-        ``engine`` (bridge or reference), ``tolerance``, ``damage`` (``recorded``, ``verified``),
-        ``decisions`` (one dict each, as ``Checked``), ``largest_difference``, and
-        ``contradictions``: the edges on which full forwards decide otherwise by more than the
-        tolerance; ``holds`` is True if there is none and the circuit's damage agrees.
+        ``engine`` (bridge or reference), ``tolerance``, ``damage`` (``recorded``, ``verified``,
+        and bounds as in ``Checked``), ``decisions`` (one dict each, as ``Checked``),
+        ``largest_difference``, ``shakes``: how often last bits were changed to see what they move,
+        0 where nothing asked for it, and ``contradictions``: the edges on which full forwards
+        decide otherwise everywhere within the bounds; ``holds`` is True if there is none and the
+        circuit's damage lies within its own.
 
     Raises:
         PahqError: if the run has no circuit, or its model or prompts are not here any more.
@@ -88,33 +148,52 @@ def verify(
             f"{summary['edges_decided']}",
             fix=f"finish it with `pahq resume {folder.path}`",
         )
-    tolerance = NEAR
-    if not fp32:
-        # A last bit can tip a rounding, and that others: what the policy's rounding does to this
-        # very circuit is the size of such accidents.
-        noise = abs(summary["damage_under_policy"] - summary["damage"])
-        tolerance = max(NEAR, summary["noise_floor"], noise)
-    final = evaluator.damage(_cuts(decisions))
     near = near_threshold(decisions, config.threshold, absolute=config.absolute)
     chosen = _chosen(decisions, sample, seed, {item["edge"] for item in near})
-    checked = []
-    for done, number in enumerate(chosen):
-        on_progress(done, len(chosen))
-        checked.append(_check(evaluator, decisions, number, prepared.rule, tolerance))
-    on_progress(len(chosen), len(chosen))
+    questions = [_Question(decisions, number, prepared.rule) for number in chosen]
+    cuts, recorded = _cuts(decisions), summary["damage_under_policy"]
+
+    def whole(asked: Evaluator) -> Said:
+        final = asked.damage(cuts)
+        return Said.of(final, final)
+
+    final, said = whole(evaluator), []
+    for done, question in enumerate(questions):
+        on_progress(done, len(questions))
+        said.append(question.ask(evaluator))
+    doubted = [i for i, question in enumerate(questions) if not question.agrees(said[i])]
+    shakes = 0
+    if not fp32 and (doubted or not final.allows(recorded)):
+        assert isinstance(evaluator, ReferenceEvaluator)
+        problem, multiply = evaluator.problem, evaluator.multiply
+        for other in shaken(problem, prepared.weights, multiply=multiply):
+            on_progress(len(questions) + shakes, len(questions) + SHAKES)
+            shakes += 1
+            final = final.also(whole(other))
+            for i in doubted:
+                said[i] = said[i].also(questions[i].ask(other))
+            doubted = [i for i in doubted if not questions[i].agrees(said[i])]
+            if not doubted and final.allows(recorded):
+                break
+    total = len(questions) + shakes
+    on_progress(total, total)
+    checked = [question.checked(found) for question, found in zip(questions, said, strict=True)]
     wrong = [item.edge for item in checked if not item.agrees]
-    recorded = summary["damage_under_policy"]
     return {
         "engine": engine,
-        "tolerance": tolerance,
-        "damage": {"recorded": recorded, "verified": final},
+        "tolerance": NEAR,
+        "damage": {
+            "recorded": recorded, "verified": final.value, "least": final.least,
+            "most": final.most, "low": final.low, "high": final.high,
+        },
         "decisions": [asdict(item) for item in checked],
         "largest_difference": max(
             (abs(item.recorded - item.verified) for item in checked), default=0.0
         ),
+        "shakes": shakes,
         "contradictions": wrong,
-        "holds": not wrong and abs(recorded - final) <= _allowed(tolerance, final),
-    }
+        "holds": not wrong and final.allows(recorded),
+    }  # fmt: skip
 
 
 def _chosen(
@@ -135,27 +214,40 @@ def _chosen(
     return sorted(found)
 
 
-def _check(
-    evaluator: BridgeEvaluator | ReferenceEvaluator,
-    decisions: Sequence[EdgeTested],
-    number: int,
-    rule: Rule,
-    tolerance: float,
-) -> Checked:
-    event = decisions[number]
-    sender, receiver = event.edge.split("->")
-    evaluator.focus(receiver.partition("<")[0])
-    before = _cuts(decisions[:number])
-    after = {**before, receiver: before.get(receiver, frozenset()) | {sender}}
-    base = evaluator.damage(before)
-    effect = evaluator.damage(after) - base
-    allowed = _allowed(tolerance, base)
-    if event.skipped:  # without a test, since it can have no effect, whatever the threshold
-        agrees = abs(effect) <= allowed
-    else:
-        possible = (effect - allowed, effect, effect + allowed)
-        agrees = any(rule.keeps(value) == event.kept for value in possible)
-    return Checked(event.edge, event.effect, effect, event.kept, agrees)
+class _Question:
+    """One decision, to be made again."""
+
+    def __init__(self, decisions: Sequence[EdgeTested], number: int, rule: Rule):
+        self._event, self._rule = decisions[number], rule
+        sender, receiver = self._event.edge.split("->")
+        self._component = receiver.partition("<")[0]
+        self._before = _cuts(decisions[:number])
+        cut = self._before.get(receiver, frozenset())
+        self._after = {**self._before, receiver: cut | {sender}}
+
+    def ask(self, evaluator: Evaluator) -> Said:
+        """Return the edge's effect."""
+        evaluator.focus(self._component)
+        base = evaluator.damage(self._before)
+        return Said.of(evaluator.damage(self._after) - base, base)
+
+    def agrees(self, said: Said) -> bool:
+        """Return whether the run's decision may be the one that full forwards make."""
+        if not math.isfinite(said.value):
+            return False
+        nearest_to_0 = min(max(said.low, 0.0), said.high)
+        if self._event.skipped:  # without a test, since it can have no effect
+            return nearest_to_0 == 0
+        possible = (said.low, nearest_to_0, said.high)
+        return any(self._rule.keeps(value) == self._event.kept for value in possible)
+
+    def checked(self, said: Said) -> Checked:
+        """Return the decision beside what was recorded."""
+        event = self._event
+        return Checked(
+            event.edge, event.effect, said.value, said.least, said.most, said.low, said.high,
+            event.kept, self.agrees(said),
+        )  # fmt: skip
 
 
 def _cuts(decisions: Sequence[EdgeTested]) -> Cuts:
@@ -166,8 +258,3 @@ def _cuts(decisions: Sequence[EdgeTested]) -> Cuts:
             sender, receiver = event.edge.split("->")
             cut.setdefault(receiver, set()).add(sender)
     return {receiver: frozenset(senders) for receiver, senders in cut.items()}
-
-
-def _allowed(tolerance: float, damage: float) -> float:
-    """FP32 rounds a large damage in proportion to it."""
-    return tolerance * max(1.0, abs(damage))

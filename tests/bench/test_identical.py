@@ -2,7 +2,7 @@
 
 import pytest
 
-from pahq.bench.identical import _search, _shaken, compare, spread
+from pahq.bench.identical import _moved, _search, compare, spread
 from pahq.engine.fast import FastEvaluator
 from pahq.runs.config import make_config
 from pahq.runs.pipeline import Session
@@ -42,7 +42,7 @@ def test_last_bits_move_effects_of_fp32_by_less_than_it_resolves_and_of_int8_by_
         )
         prepared = session.prepare(config)
         decisions = _search(prepared, FastEvaluator)[:6]
-        moved[policy] = [_shaken(prepared, decisions[: d.i], d) for d in decisions]
+        moved[policy] = [_moved(prepared, decisions[: d.i], d) for d in decisions]
     assert max(moved["fp32"]) < 1e-5
     assert max(moved["rtn-int8"]) > 10 * max(moved["fp32"])
 

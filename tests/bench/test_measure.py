@@ -1,6 +1,11 @@
 """What a benchmark keeps of several rounds."""
 
+import itertools
+
+import pytest
+
 from pahq.bench.measure import ROUNDS, fastest_in_turn
+from pahq.errors import SearchFailed
 
 
 def test_rounds_take_turns_and_the_fastest_counts_with_the_highest_peak():
@@ -10,7 +15,7 @@ def test_rounds_take_turns_and_the_fastest_counts_with_the_highest_peak():
         def measure():
             at = called.count(name)
             called.append(name)
-            return {"seconds": seconds[at], "peak_bytes": peaks[at], "round": at}
+            return {"seconds": seconds[at], "peak_bytes": peaks[at], "round": at, "kept": []}
 
         return measure
 
@@ -23,6 +28,16 @@ def test_rounds_take_turns_and_the_fastest_counts_with_the_highest_peak():
     )
     assert called == ["late", "early"] * ROUNDS
     assert found == {
-        "late": {"seconds": 1.0, "peak_bytes": 9, "round": 2},
-        "early": {"seconds": 1.0, "peak_bytes": 6, "round": 0},
+        "late": {"seconds": 1.0, "peak_bytes": 9, "round": 2, "kept": []},
+        "early": {"seconds": 1.0, "peak_bytes": 6, "round": 0, "kept": []},
     }
+
+
+def test_circuits_that_differ_between_rounds_are_refused():
+    number = itertools.count()
+
+    def measure():
+        return {"seconds": 1.0, "peak_bytes": 1, "kept": [f"edge {next(number)}"]}
+
+    with pytest.raises(SearchFailed, match="different circuits"):
+        fastest_in_turn({"a search": measure}, "a model")

@@ -1,15 +1,17 @@
 """A run is proved by other means, and a forged one is found out."""
 
 import json
+import math
 
 import pytest
 
+from pahq.discovery.acdc import Rule
 from pahq.discovery.events import EdgeTested, to_line
 from pahq.errors import BadRunFolder, UsageError
 from pahq.runs import store
 from pahq.runs.config import make_config
 from pahq.runs.pipeline import Session
-from pahq.runs.verify import verify
+from pahq.runs.verify import Said, _Question, verify
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +40,9 @@ def test_a_run_holds_by_full_forwards(session, policy, engine):
     assert len(found["decisions"]) >= 12
     assert {item["kept"] for item in found["decisions"]} == {True, False}
     assert found["damage"]["verified"] == pytest.approx(found["damage"]["recorded"], abs=1e-4)
-    assert found["largest_difference"] <= 10 * found["tolerance"]
+    if policy == "fp32":
+        assert found["largest_difference"] <= found["tolerance"]
+        assert found["shakes"] == 0
     assert seen[-1] == (len(found["decisions"]),) * 2
 
 
@@ -54,8 +58,9 @@ def test_near_decisions_are_checked_whatever_the_sample(session):
     assert found["holds"]
 
 
-def test_a_forged_decision_is_a_contradiction(session):
-    folder = made(session, examples=2)
+@pytest.mark.parametrize("policy", ["fp32", "rtn-fp8"])
+def test_a_forged_decision_is_a_contradiction(session, policy):
+    folder = made(session, examples=2, policy=policy)
     lines = []
     forged = None
     for record, event in zip(folder.records()[0], folder.events(), strict=True):
@@ -67,6 +72,74 @@ def test_a_forged_decision_is_a_contradiction(session):
     found = verify(folder, session, sample=10_000)
     assert not found["holds"]
     assert forged in found["contradictions"]
+    # In low precision last bits were given a chance to explain it.
+    assert bool(found["shakes"]) == (policy != "fp32")
+
+
+@pytest.mark.parametrize("policy", ["fp32", "pahq-int8"])
+def test_a_forged_damage_does_not_hold(session, policy):
+    folder = made(session, examples=2, policy=policy)
+    summary = json.loads((folder.path / "summary.json").read_text())
+    forged = summary["damage_under_policy"] * 1.2 + 0.01
+    folder.write_json("summary.json", summary | {"damage_under_policy": forged})
+    found = verify(folder, session, sample=4)
+    assert found["contradictions"] == []
+    assert not found["holds"]
+    assert not found["damage"]["low"] <= forged <= found["damage"]["high"]
+
+
+def test_tipped_roundings_are_no_contradiction(session):
+    # Last bits decide whether the damage of this circuit is 0.0342 or 0.0348 nats, with any engine.
+    config = make_config(model="tiny-gpt", task="pronoun", threshold=0.0123, policy="pahq-int8")
+    found = verify(session.start(config), session, sample=8)
+    assert found["holds"]
+    damage = found["damage"]
+    if abs(damage["recorded"] - damage["verified"]) > 1e-4:
+        assert found["shakes"] > 0
+        assert damage["most"] - damage["least"] < 2e-3
+
+
+def question(effect, *, kept, absolute=False, skipped=False):
+    event = EdgeTested(0, "input->a0.h0<q>", effect, kept, 0.0, skipped=skipped)
+    return _Question([event], 0, Rule(threshold=0.1, absolute=absolute))
+
+
+def between(least, most):
+    return Said.of(least, 0.0).also(Said.of(most, 0.0))
+
+
+def test_a_decision_agrees_if_it_may_be_made_somewhere_within_the_bounds():
+    kept, removed = question(0.2, kept=True), question(0.0, kept=False)
+    assert kept.agrees(Said.of(0.2, 0.0))
+    assert not kept.agrees(Said.of(0.05, 0.0))
+    assert kept.agrees(between(0.05, 0.11))
+    assert kept.agrees(between(0.05, 0.09))  # 0.11 is within half the distance
+    assert not kept.agrees(between(0.05, 0.08))
+    assert removed.agrees(Said.of(0.1 + 5e-6, 0.0))  # FP32 does not resolve that
+    assert not removed.agrees(Said.of(0.1 + 2e-5, 0.0))
+    assert removed.agrees(Said.of(-0.3, 0.0))
+
+
+def test_a_decision_by_size_may_lie_on_either_side_of_0():
+    removed = question(0.0, kept=False, absolute=True)
+    assert not removed.agrees(Said.of(-0.3, 0.0))
+    assert removed.agrees(between(-0.3, 0.3))
+    assert question(-0.2, kept=True, absolute=True).agrees(Said.of(-0.2, 0.0))
+
+
+def test_a_skipped_edge_has_no_effect():
+    skipped = question(0.0, kept=False, skipped=True)
+    assert skipped.agrees(Said.of(5e-6, 0.0))
+    assert not skipped.agrees(Said.of(5e-5, 0.0))
+    assert skipped.agrees(between(-1e-4, 1e-4))
+    assert skipped.agrees(Said.of(5e-5, 10.0))  # the resolution goes with the damage
+
+
+def test_what_is_not_finite_agrees_with_nothing():
+    for value in (math.nan, math.inf):
+        assert not question(0.0, kept=False).agrees(Said.of(value, 0.0))
+        assert not Said.of(value, value).allows(0.0)
+    assert between(0.0, math.inf) == Said.of(0.0, 0.0)
 
 
 def test_a_run_without_result_is_refused(session, tmp_path):
