@@ -179,13 +179,14 @@ def print_verified(folder: RunFolder, found: dict[str, Any]) -> None:
         soft_wrap=True,
     )
     if found["shakes"]:
+        often = "once" if found["shakes"] == 1 else f"{found['shakes']} times"
         moved = (
             f"the damage from {damage['least']:.6g} to {damage['most']:.6g}"
             if damage["most"] > damage["least"]
             else "nothing of the damage"
         )
         console.print(
-            f"Not all agreed at first. Last bits changed {found['shakes']} times move {moved}; "
+            f"Not all agreed at first. Last bits changed {often} move {moved}; "
             "what lies beyond such bounds by less than half their distance is no contradiction.",
             soft_wrap=True,
         )
