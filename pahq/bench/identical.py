@@ -28,6 +28,7 @@ from pahq.runs.config import RunConfig, make_config
 from pahq.runs.environment import available_cores
 from pahq.runs.pipeline import Session
 from pahq.runs.prepare import Prepared
+from pahq.runs.verify import Question
 
 POLICIES = ("fp32", "pahq-fp8", "pahq-int8", "rtn-fp8")
 LEAST, MOST = 0.02, 0.6  # share of edges kept
@@ -95,7 +96,7 @@ def compare(prepared: Prepared) -> dict[str, Any]:
         largest = max(largest, abs(a.effect - b.effect))
         if a.kept != b.kept:
             margin = abs(a.effect - prepared.config.threshold)
-            moved = _moved(prepared, slow[: b.i], b)
+            moved = _moved(prepared, slow, b.i)
             break
     kept = [{event.edge for event in found if event.kept} for found in (fast, slow)]
     return {
@@ -109,26 +110,17 @@ def compare(prepared: Prepared) -> dict[str, Any]:
     }
 
 
-def _moved(prepared: Prepared, decided: Sequence[EdgeTested], parted: EdgeTested) -> float:
+def _moved(prepared: Prepared, decisions: Sequence[EdgeTested], number: int) -> float:
     """Return the largest difference of an effect when last bits change.
 
     Args:
         prepared: the search.
-        decided: the decisions before it.
-        parted: the decision whose effect is looked at.
+        decisions: those that were made.
+        number: of the one whose effect is looked at.
     """
-    cut = {event.edge for event in decided if not event.kept}
-    edges = {edge.name: edge for edge in prepared.graph.edges()}
-    edge = edges[parted.edge]
-    effects = []
-    for evaluator in shaken(prepared.problem(prepared.policy), prepared.model.weights):
-        for receiver in prepared.graph.receivers:
-            senders = [s for s in prepared.graph.senders_to(receiver)
-                       if f"{s.name}->{receiver.name}" in cut]  # fmt: skip
-            evaluator.commit(receiver, senders)
-        evaluator.focus(edge.receiver.component)
-        before, after = evaluator.damages(edge.receiver, [[], [edge.sender]])
-        effects.append(after - before)
+    question = Question(decisions, number, prepared.rule)
+    others = shaken(prepared.problem(prepared.policy), prepared.model.weights)
+    effects = [question.ask(evaluator).value for evaluator in others]
     return max(effects) - min(effects)
 
 

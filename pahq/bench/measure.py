@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import asdict
 from typing import Any, TypeVar
 
@@ -35,7 +35,7 @@ Name = TypeVar("Name", bound=Hashable)
 
 
 def fastest_in_turn(
-    measured: Mapping[Name, Callable[[], dict[str, Any]]], what: str
+    measure: Callable[[Name], dict[str, Any]], names: Sequence[Name], what: str
 ) -> dict[Name, dict[str, Any]]:
     """Return what the fastest of several rounds found, and the highest peak memory of all.
 
@@ -47,9 +47,9 @@ def fastest_in_turn(
     """
     best: dict[Name, dict[str, Any]] = {}
     for number in range(ROUNDS):
-        for name, measure in measured.items():
+        for name in names:
             say(f"{what}, {name}, {number + 1} of {ROUNDS}")
-            found, known = measure(), best.get(name)
+            found, known = measure(name), best.get(name)
             if known is not None:
                 if found["kept"] != known["kept"]:
                     raise SearchFailed(

@@ -2,7 +2,6 @@
 
 import tempfile
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -54,9 +53,7 @@ def at_size(policies: Sequence[str] = POLICIES, threshold: float = AT_SIZE) -> d
             [one] = in_own_process(what="searches", configs=[config])
             return one
 
-        found = fastest_in_turn(
-            {policy: partial(searched, policy) for policy in policies}, "GPT-2 small's shape"
-        )
+        found = fastest_in_turn(searched, policies, "GPT-2 small's shape")
     full = found[policies[0]]
     rows = [
         {"policy": policy, "threshold": threshold, **_against(one, full)}

@@ -2,7 +2,6 @@
 
 import tempfile
 from dataclasses import fields
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +35,7 @@ def _without_each(name: str, config: dict[str, Any]) -> list[dict[str, Any]]:
         return in_own_process(what="search", config=config, bridge_samples=0, shortcuts=settings)
 
     switches = (None, *(field.name for field in fields(Shortcuts)))
-    best = fastest_in_turn({off: partial(searched, off) for off in switches}, f"{name} without")
+    best = fastest_in_turn(searched, switches, f"{name} without")
     kept = best[None]["kept"]
     return [
         {"searched": name, "without": switched_off, "same_circuit": found.pop("kept") == kept}

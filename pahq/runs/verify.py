@@ -150,7 +150,7 @@ def verify(
         )
     near = near_threshold(decisions, config.threshold, absolute=config.absolute)
     chosen = _chosen(decisions, sample, seed, {item["edge"] for item in near})
-    questions = [_Question(decisions, number, prepared.rule) for number in chosen]
+    questions = [Question(decisions, number, prepared.rule) for number in chosen]
     cuts, recorded = _cuts(decisions), summary["damage_under_policy"]
 
     def whole(asked: Evaluator) -> Said:
@@ -214,7 +214,7 @@ def _chosen(
     return sorted(found)
 
 
-class _Question:
+class Question:
     """One decision, to be made again."""
 
     def __init__(self, decisions: Sequence[EdgeTested], number: int, rule: Rule):

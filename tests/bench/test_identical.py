@@ -42,7 +42,7 @@ def test_last_bits_move_effects_of_fp32_by_less_than_it_resolves_and_of_int8_by_
         )
         prepared = session.prepare(config)
         decisions = _search(prepared, FastEvaluator)[:6]
-        moved[policy] = [_moved(prepared, decisions[: d.i], d) for d in decisions]
+        moved[policy] = [_moved(prepared, decisions, d.i) for d in decisions]
     assert max(moved["fp32"]) < 1e-5
     assert max(moved["rtn-int8"]) > 10 * max(moved["fp32"])
 

@@ -10,22 +10,17 @@ from pahq.errors import SearchFailed
 
 def test_rounds_take_turns_and_the_fastest_counts_with_the_highest_peak():
     called = []
+    seconds = {"late": (3.0, 2.0, 1.0), "early": (1.0, 2.0, 3.0)}
+    peaks = {"late": (5, 9, 7), "early": (5, 4, 6)}
 
-    def measured(name, seconds, peaks):
-        def measure():
-            at = called.count(name)
-            called.append(name)
-            return {"seconds": seconds[at], "peak_bytes": peaks[at], "round": at, "kept": []}
+    def measure(name):
+        at = called.count(name)
+        called.append(name)
+        return {
+            "seconds": seconds[name][at], "peak_bytes": peaks[name][at], "round": at, "kept": []
+        }  # fmt: skip
 
-        return measure
-
-    found = fastest_in_turn(
-        {
-            "late": measured("late", (3.0, 2.0, 1.0), (5, 9, 7)),
-            "early": measured("early", (1.0, 2.0, 3.0), (5, 4, 6)),
-        },
-        "a search",
-    )
+    found = fastest_in_turn(measure, ("late", "early"), "a search")
     assert called == ["late", "early"] * ROUNDS
     assert found == {
         "late": {"seconds": 1.0, "peak_bytes": 9, "round": 2, "kept": []},
@@ -36,8 +31,8 @@ def test_rounds_take_turns_and_the_fastest_counts_with_the_highest_peak():
 def test_circuits_that_differ_between_rounds_are_refused():
     number = itertools.count()
 
-    def measure():
+    def measure(name):
         return {"seconds": 1.0, "peak_bytes": 1, "kept": [f"edge {next(number)}"]}
 
     with pytest.raises(SearchFailed, match="different circuits"):
-        fastest_in_turn({"a search": measure}, "a model")
+        fastest_in_turn(measure, ["a search"], "a model")

@@ -11,7 +11,7 @@ from pahq.errors import BadRunFolder, UsageError
 from pahq.runs import store
 from pahq.runs.config import make_config
 from pahq.runs.pipeline import Session
-from pahq.runs.verify import Said, _Question, verify
+from pahq.runs.verify import Question, Said, verify
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +40,10 @@ def test_a_run_holds_by_full_forwards(session, policy, engine):
     assert len(found["decisions"]) >= 12
     assert {item["kept"] for item in found["decisions"]} == {True, False}
     assert found["damage"]["verified"] == pytest.approx(found["damage"]["recorded"], abs=1e-4)
+    summary = folder.summary
+    rounded = abs(summary["damage_under_policy"] - summary["damage"])
+    resolved = max(found["tolerance"], summary["noise_floor"], rounded)
+    assert found["largest_difference"] <= 10 * resolved
     if policy == "fp32":
         assert found["largest_difference"] <= found["tolerance"]
         assert found["shakes"] == 0
@@ -101,7 +105,7 @@ def test_tipped_roundings_are_no_contradiction(session):
 
 def question(effect, *, kept, absolute=False, skipped=False):
     event = EdgeTested(0, "input->a0.h0<q>", effect, kept, 0.0, skipped=skipped)
-    return _Question([event], 0, Rule(threshold=0.1, absolute=absolute))
+    return Question([event], 0, Rule(threshold=0.1, absolute=absolute))
 
 
 def between(least, most):
