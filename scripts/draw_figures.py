@@ -1,6 +1,6 @@
 """Draws the figures of docs/images from the results files, in headless Chromium.
 
-Run it after `pahq bench scaling`: python scripts/draw_figures.py
+Run it after `pahq bench scaling --device cpu`: python scripts/draw_figures.py
 """
 
 import statistics

@@ -21,7 +21,11 @@ SHIPPED = {
 
 
 def at_size(
-    thresholds: Sequence[float], *, model: str | None = None, task: str | None = None
+    thresholds: Sequence[float],
+    *,
+    model: str | None = None,
+    task: str | None = None,
+    device: str = "cpu",
 ) -> dict[str, Any]:
     """Measure searches at GPT-2 small's size.
 
@@ -29,6 +33,7 @@ def at_size(
         thresholds: one search for each.
         model: a model's directory; by default one is made that contains a shipped model.
         task: for a model of one's own, the task's name or file; by default ``ioi``.
+        device: where both engines compute.
 
     Returns:
         A record: each search of the fast engine with its ratios to the bridge, and the peak
@@ -41,7 +46,7 @@ def at_size(
             say("making a model of GPT-2 small's shape")
             made = make_planted(Path(folder), pairs=PAIRS)
             target, prompts, planted = made.model, made.task, made.places
-        config = {"model": target, "task": prompts, "examples": PAIRS}
+        config = {"model": target, "task": prompts, "examples": PAIRS, "device": device}
         searches = []
         for threshold in thresholds:
             say(f"searching at a threshold of {threshold:g}")
@@ -50,7 +55,7 @@ def at_size(
                 bridge_samples=BRIDGE_SAMPLES,
             )  # fmt: skip
             if planted:
-                found |= _found_again(found["kept"], planted, prompts, threshold)
+                found |= _found_again(found["kept"], planted, {**config, "threshold": threshold})
             found.pop("kept")
             searches.append({**found, **_ratios(found)})
         say("measuring the bridge engine's memory")
@@ -60,6 +65,7 @@ def at_size(
     return record(
         "engine-at-size" if model is None else f"engine-{Path(model).name}",
         command="pahq bench engine" + (f" --model {model}" if model else ""),
+        device=device,
         model={"planted": SMALL, "noise": NOISE} if planted else {"directory": Path(target).name},
         metric="kl",
         searches=searches,
@@ -67,13 +73,16 @@ def at_size(
     )
 
 
-def shipped(threshold: float = 0.01) -> dict[str, Any]:
+def shipped(threshold: float = 0.01, *, device: str = "cpu") -> dict[str, Any]:
     """Measure whole searches of the shipped models with both engines."""
     rows = []
     for model, tasks in SHIPPED.items():
         for task in tasks:
             say(f"searching {model} on {task} with both engines")
-            config = {"model": model, "task": task, "threshold": threshold, "examples": PAIRS}
+            config = {
+                "model": model, "task": task, "threshold": threshold, "examples": PAIRS,
+                "device": device,
+            }  # fmt: skip
             fast = in_own_process(what="search", config=config, bridge_samples=0)
             bridge = in_own_process(what="whole bridge", config=config)
             same = fast.pop("kept") == bridge.pop("kept")
@@ -81,14 +90,14 @@ def shipped(threshold: float = 0.01) -> dict[str, Any]:
                 {"model": model, "task": task, **fast, "bridge_seconds": bridge["seconds"],
                  "ratio": bridge["seconds"] / fast["seconds"], "same_circuit": same}
             )  # fmt: skip
-    return record("engine-shipped", command="pahq bench engine", searches=rows)
+    return record("engine-shipped", command="pahq bench engine", device=device, searches=rows)
 
 
 def _found_again(
-    kept: Sequence[str], planted: tuple[int, ...], prompts: str, threshold: float
+    kept: Sequence[str], planted: tuple[int, ...], config: dict[str, Any]
 ) -> dict[str, int]:
     """Return how many edges the small model's own circuit has, and how many were found again."""
-    config = {"model": SMALL, "task": prompts, "threshold": threshold}
+    config = {**config, "model": SMALL}
     small = in_own_process(what="search", config=config, bridge_samples=0)["kept"]
     wanted = {moved(edge, planted) for edge in small}
     return {"planted_edges": len(wanted), "planted_found": len(wanted & set(kept))}

@@ -66,7 +66,15 @@ def _session() -> Session:
 
 def _config(model: str, task: str, pairs: int, **more: Any) -> RunConfig:
     return make_config(
-        **{"model": model, "task": task, "examples": pairs, "threshold": 1.0, "threads": 1, **more}
+        **{
+            "model": model,
+            "task": task,
+            "examples": pairs,
+            "threshold": 1.0,
+            "threads": 1,
+            "device": "cpu",
+            **more,
+        }
     )
 
 

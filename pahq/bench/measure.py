@@ -35,7 +35,10 @@ Name = TypeVar("Name", bound=Hashable)
 
 
 def fastest_in_turn(
-    measure: Callable[[Name], dict[str, Any]], names: Sequence[Name], what: str
+    measure: Callable[[Name], dict[str, Any]],
+    names: Sequence[Name],
+    what: str,
+    rounds: int = ROUNDS,
 ) -> dict[Name, dict[str, Any]]:
     """Return what the fastest of several rounds found, and the highest peak memory of all.
 
@@ -46,9 +49,9 @@ def fastest_in_turn(
         SearchFailed: if two rounds found different circuits.
     """
     best: dict[Name, dict[str, Any]] = {}
-    for number in range(ROUNDS):
+    for number in range(rounds):
         for name in names:
-            say(f"{what}, {name}, {number + 1} of {ROUNDS}")
+            say(f"{what}, {name}, {number + 1} of {rounds}")
             found, known = measure(name), best.get(name)
             if known is not None:
                 if found["kept"] != known["kept"]:

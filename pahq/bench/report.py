@@ -6,8 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pahq.bench.results import read
+from pahq.bench.results import ON_GPU, read
 from pahq.errors import UsageError
+
+Record = dict[str, Any]
 
 MEGABYTE = 1e6
 PAGES = ("README.md", "docs/benchmarks.md")
@@ -26,21 +28,20 @@ def written(page: str, results: Path) -> str:
     """
 
     def table(found: re.Match[str]) -> str:
-        make = TABLES.get(found[2])
+        make = TABLES.get(found[2].removesuffix(ON_GPU))
         if make is None:
             raise UsageError(
                 f"There is no table '{found[2]}'.",
-                why=f"known are: {', '.join(TABLES)}",
+                why=f"known are, also with {ON_GPU}: {', '.join(TABLES)}",
                 fix="correct the mark in the page",
             )
-        return f"{found[1]}{make(results)}\n{found[3]}"
+        return f"{found[1]}{make(read(found[2], results))}\n{found[3]}"
 
     return _MARKED.sub(table, page)
 
 
-def at_size(results: Path) -> str:
+def at_size(found: Record) -> str:
     """Return the searches at GPT-2 small's size."""
-    found = read("engine-at-size", results)
     rows = [
         (
             f"{row['edges_kept']:,} of {row['edges']:,}",
@@ -59,9 +60,8 @@ def at_size(results: Path) -> str:
     return _table(head, rows) + "\n\n" + _memory(found) + " " + _machine(found)
 
 
-def shipped(results: Path) -> str:
+def shipped(found: Record) -> str:
     """Return the searches of the shipped models."""
-    found = read("engine-shipped", results)
     rows = [
         (
             row["model"],
@@ -79,9 +79,8 @@ def shipped(results: Path) -> str:
     return _table(head, rows) + "\n\n" + _machine(found)
 
 
-def identical(results: Path) -> str:
+def identical(found: Record) -> str:
     """Return how often the fast engine's circuit was the reference engine's."""
-    found = read("engine-identical", results)
     rows = []
     for policy in dict.fromkeys(row["policy"] for row in found["rows"]):
         of_policy = [row for row in found["rows"] if row["policy"] == policy]
@@ -117,9 +116,8 @@ WHAT = {
 }
 
 
-def shortcuts(results: Path) -> str:
+def shortcuts(found: Record) -> str:
     """Return what a search costs without each shortcut."""
-    found = read("engine-shortcuts", results)
     searched = list(dict.fromkeys(row["searched"] for row in found["rows"]))
     by_switch = {(row["searched"], row["without"]): row for row in found["rows"]}
     rows = []
@@ -134,9 +132,8 @@ def shortcuts(results: Path) -> str:
     return _table(("without", *searched), rows) + "\n\n" + _machine(found)
 
 
-def scaling(results: Path) -> str:
+def scaling(found: Record) -> str:
     """Return how a search's cost grows with each of its sizes."""
-    found = read("engine-scaling", results)
     rows = [
         (
             f"{row['varied']} {row['value']:g}",
@@ -153,9 +150,8 @@ def scaling(results: Path) -> str:
     return _table(head, rows) + "\n\n" + _machine(found)
 
 
-def precision_shipped(results: Path) -> str:
+def precision_shipped(found: Record) -> str:
     """Return what every policy does to the shipped models' circuits."""
-    found = read("precision-shipped", results)
     rows = []
     for policy in dict.fromkeys(row["policy"] for row in found["rows"]):
         part = [row for row in found["rows"] if row["policy"] == policy]
@@ -178,16 +174,20 @@ def precision_shipped(results: Path) -> str:
     return _table(head, rows) + "\n\n" + _machine(found)
 
 
-def precision_at_size(results: Path) -> str:
+def precision_at_size(found: Record) -> str:
     """Return what every policy costs at GPT-2 small's size."""
-    found = read("precision-at-size", results)
+
+    def libraries(row: dict[str, Any]) -> tuple[str, ...]:
+        # Of a GPU's memory only what torch holds is counted, and without a model that is nothing.
+        return () if _on_gpu(found) else (f"{row['baseline_bytes'] / MEGABYTE:,.0f} MB",)
+
     rows = [
         (
             f"`{row['policy']}`",
             f"{row['seconds']:.0f} s",
             f"{row['ratio']:.2g}x",
             f"{(row['peak_bytes'] - row['baseline_bytes']) / MEGABYTE:,.0f} MB",
-            f"{row['baseline_bytes'] / MEGABYTE:,.0f} MB",
+            *libraries(row),
             f"{row['edges_kept']:,}",
             f"+{row['added']} -{row['lost']}",
             f"{row['f1']:.3f}",
@@ -198,13 +198,13 @@ def precision_at_size(results: Path) -> str:
         for row in found["rows"]
     ]
     head = (
-        "policy", "search", "faster", "peak memory", "libraries", "edges kept", "against FP32",
-        "F1", "noise floor", "products",
+        "policy", "search", "faster", "peak memory", *(() if _on_gpu(found) else ("libraries",)),
+        "edges kept", "against FP32", "F1", "noise floor", "products",
     )  # fmt: skip
     return _table(head, rows) + "\n\n" + _machine(found)
 
 
-TABLES: dict[str, Callable[[Path], str]] = {
+TABLES: dict[str, Callable[[Record], str]] = {
     "engine-at-size": at_size,
     "engine-shipped": shipped,
     "engine-identical": identical,
@@ -215,10 +215,12 @@ TABLES: dict[str, Callable[[Path], str]] = {
 }
 
 
-def _memory(found: dict[str, Any]) -> str:
+def _memory(found: Record) -> str:
     bridge = found["bridge_memory"]
     ours = max(found["searches"], key=lambda row: row["peak_bytes"] - row["baseline_bytes"])
     fast, slow = ((one["peak_bytes"] - one["baseline_bytes"]) / MEGABYTE for one in (ours, bridge))
+    if _on_gpu(found):
+        return f"Peak memory on the GPU {fast:,.0f} MB against the bridge engine's {slow:,.0f} MB."
     return (
         f"Peak memory {fast:,.0f} MB against the bridge engine's {slow:,.0f} MB, above the "
         f"{ours['baseline_bytes'] / MEGABYTE:,.0f} MB that the process holds with the libraries "
@@ -226,11 +228,18 @@ def _memory(found: dict[str, Any]) -> str:
     )
 
 
-def _machine(found: dict[str, Any]) -> str:
+def _on_gpu(found: Record) -> bool:
+    return found["environment"]["device"] != "cpu"
+
+
+def _machine(found: Record) -> str:
     about = found["environment"]
+    where = f"{about['threads']} cores of {about['processor']}"
+    if _on_gpu(found):
+        where = f"one {about['device']}"
     return (
-        f"Measured {found['date']} with `{found['command']}` on {about['threads']} cores of "
-        f"{about['processor']}, torch {about['packages']['torch']}."
+        f"Measured {found['date']} with `{found['command']}` on {where}, "
+        f"torch {about['packages']['torch']}."
     )
 
 

@@ -10,16 +10,27 @@ import torch
 
 from pahq.errors import UsageError
 from pahq.runs.environment import available_cores, environment
+from pahq.runs.pipeline import find_device
+
+ON_GPU = "-cuda"
 
 
-def record(name: str, *, command: str, **found: Any) -> dict[str, Any]:
-    """Return a measurement with the machine, the versions, the commit and the command."""
+def record(name: str, *, command: str, device: str = "cpu", **found: Any) -> dict[str, Any]:
+    """Return a measurement with the machine, the versions, the commit and the command.
+
+    On a GPU its name ends with ``-cuda``: each kind of device keeps its own.
+    """
+    where = find_device(device)
+    if where.type == "cuda":
+        name += ON_GPU
+    if torch.cuda.is_available():  # there it is not the device that would be taken
+        command += f" --device {where.type}"
     torch.set_num_threads(available_cores())  # as in each measurement
     return {
         "name": name,
         "date": date.today().isoformat(),
         "command": command,
-        "environment": environment(torch.device("cpu")),
+        "environment": environment(where),
         **found,
     }
 

@@ -40,7 +40,7 @@ def settings() -> list[tuple[str, int | float, Setting]]:
     return found
 
 
-def scaling() -> dict[str, Any]:
+def scaling(*, device: str = "cpu") -> dict[str, Any]:
     """Measure a search for each setting; return a record with a row for each."""
     rows = []
     for varied, value, setting in settings():
@@ -49,13 +49,17 @@ def scaling() -> dict[str, Any]:
             made = make_planted(
                 Path(folder), shape=setting.shape, pairs=setting.pairs, length=setting.length
             )
-            config = {"model": made.model, "task": made.task, "threshold": setting.threshold}
+            config = {
+                "model": made.model, "task": made.task, "threshold": setting.threshold,
+                "device": device,
+            }  # fmt: skip
             found = in_own_process(what="search", config=config, bridge_samples=3)
         found.pop("kept")
         rows.append({"varied": varied, "value": value, **found})
     return record(
         "engine-scaling",
         command="pahq bench scaling",
+        device=device,
         middle={**asdict(MIDDLE), "pairs": Setting.pairs, "tokens": Setting.length},
         rows=rows,
     )

@@ -13,7 +13,7 @@ from pahq.engine.propagate import Shortcuts
 PAIRS_AT_SIZE = 10  # a search without shortcut b takes long
 
 
-def shortcuts(threshold: float = 0.01) -> dict[str, Any]:
+def shortcuts(threshold: float = 0.01, *, device: str = "cpu") -> dict[str, Any]:
     """Search tiny-gpt and a model of GPT-2 small's shape, each time with one shortcut off."""
     with tempfile.TemporaryDirectory() as folder:
         made = make_planted(Path(folder), pairs=PAIRS_AT_SIZE)
@@ -24,9 +24,9 @@ def shortcuts(threshold: float = 0.01) -> dict[str, Any]:
         rows = [
             row
             for name, config in searched.items()
-            for row in _without_each(name, {**config, "threshold": threshold})
+            for row in _without_each(name, {**config, "threshold": threshold, "device": device})
         ]
-    return record("engine-shortcuts", command="pahq bench shortcuts", rows=rows)
+    return record("engine-shortcuts", command="pahq bench shortcuts", device=device, rows=rows)
 
 
 def _without_each(name: str, config: dict[str, Any]) -> list[dict[str, Any]]:

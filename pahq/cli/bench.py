@@ -8,6 +8,7 @@ import typer
 from pahq.cli.usage import Commands
 
 To = Annotated[Path, typer.Option("--to", help="Folder of the results files.")]
+Device = Annotated[str, typer.Option(help="Where searches compute: auto, cpu or cuda.")]
 RESULTS = Path("benchmarks") / "results"
 # At GPT-2 small's size these keep about 50, 60 and 250 edges.
 THRESHOLDS = [0.01, 0.001, 0.000005]
@@ -31,15 +32,17 @@ def engine(
     threshold: Annotated[
         list[float] | None, typer.Option(help="A search for each; may be given more than once.")
     ] = None,
+    device: Device = "auto",
     to: To = RESULTS,
 ) -> None:
     """Time searches against one full forward of the original model per edge."""
     from pahq.bench.engine import at_size, shipped
     from pahq.bench.results import write
 
-    made = [at_size(threshold or THRESHOLDS, model=model, task=task)]
+    device = _found(device)
+    made = [at_size(threshold or THRESHOLDS, model=model, task=task, device=device)]
     if model is None:
-        made.append(shipped())
+        made.append(shipped(device=device))
     for result in made:
         print(write(result, to))
 
@@ -49,34 +52,41 @@ def precision(
         list[str] | None,
         typer.Option(help="A policy; may be given more than once. All by default, fp32 always."),
     ] = None,
+    rounds: Annotated[
+        int | None,
+        typer.Option(min=1, help="At GPT-2 small's size, the fastest of so many counts; 3."),
+    ] = None,
+    device: Device = "auto",
     to: To = RESULTS,
 ) -> None:
     """Compare every policy with full precision: time, memory, edges, noise (half an hour)."""
+    from pahq.bench.measure import ROUNDS
     from pahq.bench.precision import POLICIES, at_size, shipped
     from pahq.bench.results import write
     from pahq.precision.policy import find_policy
 
+    device = _found(device)
     for name in policy or ():
         find_policy(name)
     chosen = ("fp32", *(name for name in policy or POLICIES if name != "fp32"))
-    print(write(shipped(chosen), to))
-    print(write(at_size(chosen), to))
+    print(write(shipped(chosen, device=device), to))
+    print(write(at_size(chosen, device=device, rounds=rounds or ROUNDS), to))
 
 
-def shortcuts(to: To = RESULTS) -> None:
+def shortcuts(device: Device = "auto", to: To = RESULTS) -> None:
     """Search without each of the fast engine's shortcuts, to see what it gains."""
     from pahq.bench.results import write
     from pahq.bench.shortcuts import shortcuts as measured
 
-    print(write(measured(), to))
+    print(write(measured(device=_found(device)), to))
 
 
-def scaling(to: To = RESULTS) -> None:
+def scaling(device: Device = "auto", to: To = RESULTS) -> None:
     """Time searches with more layers, heads, prompts, tokens and edges kept."""
     from pahq.bench.results import write
     from pahq.bench.scaling import scaling as measured
 
-    print(write(measured(), to))
+    print(write(measured(device=_found(device)), to))
 
 
 def identical(to: To = RESULTS) -> None:
@@ -95,3 +105,15 @@ def report(to: To = RESULTS) -> None:
         path = Path(name)
         path.write_text(written(path.read_text(encoding="utf-8"), to), encoding="utf-8")
         print(path)
+
+
+def _found(device: str) -> str:
+    """Return the kind of a device that is there, before anything is measured.
+
+    Raises:
+        PahqError: if there is none.
+    """
+    from pahq import catalog
+    from pahq.runs.pipeline import find_device
+
+    return find_device(catalog.find(catalog.DEVICES, device, kind="device").name).type

@@ -3,19 +3,14 @@
 from collections.abc import Sequence
 
 from pahq.engine import likely
-from pahq.engine.focus import WORKSPACE
+from pahq.engine.amounts import amounts
 from pahq.engine.reading import AT_HAND, wide_bytes
-from pahq.engine.readout import BLOCK
 from pahq.graph.build import Graph
 from pahq.models.weights import ModelWeights
 from pahq.precision.policy import Policy
 from pahq.tasks.batches import PromptBatch
 
 FLOAT, DOUBLE = 4, 8
-# The unembedding reaches its full speed from about this many rows on (docs/experiments.md); what a
-# wrong guess throws away grows with the batch.
-ROWS = 400
-MOST = 32
 
 
 def search_bytes(
@@ -27,7 +22,7 @@ def search_bytes(
     receiver reads under each alternative, the workspace, weights rounded to other formats, and an
     MLP's once more.
     """
-    graph = Graph(model.shape)
+    graph, at_once = Graph(model.shape), amounts(batches[0].clean.device)
     shape = graph.shape
     mlps = shape.n_layers if shape.mlp else 0
     heads = shape.n_layers * shape.n_heads * model.blocks[0].heads[0].query.shape[1]
@@ -44,16 +39,16 @@ def search_bytes(
         held += at_hand if at_hand <= AT_HAND else 0
         # Alternatives are made a few at a time, as many as are followed together.
         one = FLOAT * places * shape.d_model
-        reads = 4 * max(one, min(alternatives * one, WORKSPACE))
+        reads = 4 * max(one, min(alternatives * one, at_once.workspace))
         # Only what ``logits`` reads is made for all at once, and joined.
         reads += 3 * FLOAT * alternatives * len(batch.clean) * ends * shape.d_model
-        logits = 2 * FLOAT * min(BLOCK, vocabulary) * targets * alternatives
+        logits = 2 * FLOAT * min(at_once.block, vocabulary) * targets * alternatives
         working = max(working, reads + logits, 3 * DOUBLE * targets * vocabulary)
     sizes, formats = model.sizes(), policy.background(graph)
     rounded = FLOAT * sum(size for name, size in sizes.items() if formats[name] != "fp32")
     packed = FLOAT * max((size for name, size in sizes.items() if name[0] == "m"), default=0)
     screening = _screening_bytes(model, batches) if policy.screens else 0
-    return held + working + 2 * WORKSPACE + rounded + packed + screening
+    return held + working + 2 * at_once.workspace + rounded + packed + screening
 
 
 def _screening_bytes(model: ModelWeights, batches: Sequence[PromptBatch]) -> int:
@@ -82,11 +77,12 @@ def batch_size(
 ) -> int:
     """Return how many alternatives to try at once: a power of two, 0 if not one fits ``limit``.
 
-    It depends on sizes alone, not on a clock: the same settings give the same circuit.json.
+    It depends on sizes, the kind of device and the limit, not on a clock: the same settings give
+    the same circuit.json.
     """
-    targets = max(len(batch.row) for batch in batches)
-    wanted = MOST
-    while wanted > 1 and wanted // 2 * targets >= ROWS:
+    targets, full = max(len(batch.row) for batch in batches), amounts(batches[0].clean.device)
+    wanted = full.most
+    while wanted > 1 and wanted // 2 * targets >= full.rows:
         wanted //= 2
     while wanted and search_bytes(model, batches, policy, wanted) > limit:
         wanted //= 2

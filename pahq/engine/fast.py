@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 
 import torch
 
-from pahq.engine.focus import WORKSPACE
+from pahq.engine.amounts import PROCESSOR
 from pahq.engine.part import Common, Part
 from pahq.engine.prefetch import Prefetch
 from pahq.engine.problem import Cuts, Problem
@@ -76,7 +76,7 @@ class FastEvaluator:
             problem.graph, problem.policy, self._matrices, self.multiply.residency
         )
         large = sum(self._sizes.values()) >= LARGE
-        keep_heap(WORKSPACE if large else 4 * WORKSPACE)
+        keep_heap(PROCESSOR.workspace if large else 4 * PROCESSOR.workspace)
         self._tidy = trim_heap if large else lambda: None
         with torch.inference_mode():
             self._store_weights()

@@ -10,8 +10,6 @@ from torch import Tensor
 from pahq.engine.propagate import Propagation
 from pahq.engine.repeats import Repeats
 
-WORKSPACE = 1 << 25  # bytes for what is followed at once: enough for matrix products' full speed
-
 
 @dataclass(frozen=True, eq=False)
 class Focus:
@@ -25,6 +23,7 @@ class Focus:
         repeats: what its head wrote before and the damages, screened or not; empty where nothing
             repeats.
         case_bytes: most bytes that one case takes while it is followed.
+        workspace: bytes for what is followed at once.
     """
 
     key: tuple[str, str]
@@ -32,14 +31,15 @@ class Focus:
     standing: Float[Tensor, " batch"] | None
     repeats: dict[bool, Repeats]
     case_bytes: int
+    workspace: int
 
     def at_once(self, prompts: int) -> int:
         """Return how many alternatives of so many prompts are followed together."""
-        return max(1, round(WORKSPACE / (self.case_bytes * prompts)))
+        return max(1, round(self.workspace / (self.case_bytes * prompts)))
 
     def portions(self, cases: Tensor, rows: Tensor) -> Iterable[tuple[Tensor, Tensor]]:
         """Yield about as many cases at once as the workspace has room for."""
-        count = max(1, round(len(cases) * self.case_bytes / WORKSPACE))
+        count = max(1, round(len(cases) * self.case_bytes / self.workspace))
         return zip(cases.chunk(count), rows.chunk(count), strict=True)
 
 

@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from pahq.engine import components
+from pahq.engine.amounts import amounts
 from pahq.engine.focus import Focus, joined
 from pahq.engine.likely import LikelyTokens
 from pahq.engine.places import Places
@@ -227,7 +228,8 @@ class Part:
                 first = flow.first_difference
                 stands = flow.mixed(name, flow.heads[name], {}, None, fmt, first)
                 repeats = {screened: Repeats(stands, standing) for screened in (False, True)}
-            self._focused = Focus(key, flow, standing, repeats, flow.case_bytes(name))
+            room = amounts(self._row.device).workspace
+            self._focused = Focus(key, flow, standing, repeats, flow.case_bytes(name), room)
         return self._focused
 
     def _portions(

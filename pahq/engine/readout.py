@@ -17,6 +17,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from pahq.engine import components
+from pahq.engine.amounts import amounts
 from pahq.engine.likely import LikelyTokens
 from pahq.metrics import Metric, Targets, kl, logit_diff, logit_diff_max
 from pahq.models.pages import trim_heap
@@ -26,7 +27,6 @@ from pahq.precision.matmul import CHANNELS, Products, rounded_rows
 from pahq.precision.quantize import Stored, round_trip
 from pahq.tasks.batches import NO_TOKEN
 
-BLOCK = 2048  # vocabulary columns at a time: what a hundred rows make of them stays in the cache
 MOST = 1e30  # a sum of exponentials above it overflows: a KL of 69 nats
 FEW = 8  # targets whose whole distributions are looked at together
 FULL_LOGITS = 1 << 24  # logits held at once where a metric wants them all: 64 MB
@@ -36,10 +36,15 @@ Items = Int[Tensor, " item"]  # the target of each item
 
 
 class Readout:
-    """The metric at one batch's targets, from final residuals."""
+    """The metric at one batch's targets, from final residuals.
+
+    Attributes:
+        block: columns of the vocabulary that are made at a time.
+    """
 
     def __init__(self, model: ModelWeights, metric: Metric, targets: Targets, multiply: Products):
         self.model, self.metric, self.targets, self.multiply = model, metric, targets, multiply
+        self.block = amounts(targets.log_probs.device).block
         self._expected: dict[str, Tensor] = {}
         bias = model.unembedding_bias
         self._bias = bias if bias is not None and bool(bias.any()) else None
@@ -113,7 +118,7 @@ class Readout:
     def _sum_exp(
         self, x: Residuals | Stored, fmt: NumberFormat, shift: Float[Tensor, " item"]
     ) -> Float[Tensor, " item"]:
-        return self.multiply.sum_exp(x, self.model.unembedding, fmt, self._bias, shift, BLOCK)
+        return self.multiply.sum_exp(x, self.model.unembedding, fmt, self._bias, shift, self.block)
 
     def _peaks(self, x: Residuals, fmt: NumberFormat) -> Float[Tensor, " item"]:
         """Return the largest logit of each item."""
@@ -126,7 +131,7 @@ class Readout:
         """Return W p: the direction whose dot product with x is the expected logit."""
         if fmt.name not in self._expected:
             self._expected[fmt.name] = self.multiply.mean_channel(
-                self.targets.log_probs.exp(), self.model.unembedding, fmt, BLOCK
+                self.targets.log_probs.exp(), self.model.unembedding, fmt, self.block
             )
         return self._expected[fmt.name]
 

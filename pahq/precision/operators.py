@@ -21,6 +21,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from pahq.precision.formats import BF16, FP8_E4M3, FP8_E4M3_UNSCALED, FP8_E5M2, FP16, INT8
+from pahq.precision.quantize import constant
 
 Multiply = Callable[[Tensor, Tensor], Tensor]
 
@@ -70,7 +71,7 @@ def _as_integers(codes: Tensor, weight: Tensor) -> Tensor:
 
 
 def _as_fp8(codes: Tensor, weight: Tensor) -> Tensor:
-    one = torch.ones((), device=codes.device)
+    one = constant(1.0, codes.device)
     return torch.ops.aten._scaled_mm(
         codes.contiguous(), weight.contiguous().mT, one, one,
         out_dtype=torch.float32, use_fast_accum=False,

@@ -40,7 +40,7 @@ class Stored:
             rows = self.codes.reshape(-1, self.codes.shape[-1]), self.scale.flatten()
             return fast.read_rows(*rows).view(self.codes.shape)
         values = self.codes.float()
-        return values if self.scale is None else values * self.scale
+        return values if self.scale is None else values.mul_(self.scale)
 
 
 def store(x: Float[Tensor, "*rows width"], fmt: NumberFormat) -> Stored:
@@ -55,19 +55,27 @@ def store(x: Float[Tensor, "*rows width"], fmt: NumberFormat) -> Stored:
     if fmt == INT8 and (fast := kernels_for(x, torch.float32)) is not None:
         codes, scales = fast.store_rows(x.reshape(-1, x.shape[-1]))
         return Stored(codes.view(x.shape), scales.view(*x.shape[:-1], 1))
-    peak = x.abs().amax(dim=-1, keepdim=True)  # (*rows, 1)
-    largest = fmt.largest if x.device.type == "cpu" else _as_tensor(fmt.largest, x)
+    if x.device.type == "cpu" or not x.numel():
+        peak, largest = x.abs().amax(dim=-1, keepdim=True), fmt.largest  # (*rows, 1)
+    else:  # one pass, few launches
+        peak = torch.linalg.vector_norm(x, torch.inf, dim=-1, keepdim=True)
+        largest = constant(fmt.largest, x.device)
     if fmt.scaling == "overflow":
         scale = (peak / largest).clamp(min=1.0)
     else:
         scale = peak.clamp(min=SMALLEST_PEAK) / largest
-    scaled = (x / scale).clamp(-fmt.largest, fmt.largest)
-    return Stored((scaled.round() if fmt.is_integer else scaled).to(fmt.dtype), scale)
+    scaled = (x / scale).clamp_(-fmt.largest, fmt.largest)
+    return Stored((scaled.round_() if fmt.is_integer else scaled).to(fmt.dtype), scale)
 
 
-def _as_tensor(number: float, like: Tensor) -> Tensor:
-    # To divide by a plain number, GPUs multiply with its reciprocal, and a last bit may differ.
-    return torch.full((), number, dtype=like.dtype, device=like.device)
+@cache
+def constant(number: float, device: torch.device) -> Float[Tensor, ""]:
+    """Return a number that lies on a device.
+
+    To divide by a plain number, GPUs multiply with its reciprocal, and a last bit may differ.
+    """
+    with torch.inference_mode(False):  # it outlives the mode in which it is asked for first
+        return torch.full((), number, device=device)
 
 
 @cache

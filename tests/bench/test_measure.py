@@ -28,6 +28,17 @@ def test_rounds_take_turns_and_the_fastest_counts_with_the_highest_peak():
     }
 
 
+def test_as_many_rounds_as_are_asked_for():
+    called = []
+
+    def measure(name):
+        called.append(name)
+        return {"seconds": 1.0, "peak_bytes": 1, "kept": []}
+
+    fastest_in_turn(measure, ("a", "b"), "a search", rounds=2)
+    assert called == ["a", "b", "a", "b"]
+
+
 def test_circuits_that_differ_between_rounds_are_refused():
     number = itertools.count()
 

@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from pahq.engine.budget import MOST, batch_size, full_forward_bytes, search_bytes
+from pahq.engine.amounts import PROCESSOR
+from pahq.engine.budget import batch_size, full_forward_bytes, search_bytes
 from pahq.engine.fast import FastEvaluator
-from pahq.engine.focus import WORKSPACE
 from pahq.engine.problem import Problem
 from pahq.engine.reference import ReferenceEvaluator
 from pahq.graph.build import Graph
@@ -21,7 +21,7 @@ def world(rows):
 def test_few_prompts_make_large_batches_and_many_make_small_ones():
     sizes = [batch_size(*world(rows), RECIPES["fp32"], 1 << 40) for rows in (1, 40, 400, 900)]
     assert sizes == sorted(sizes, reverse=True)
-    assert (sizes[0], sizes[-1]) == (MOST, 1)
+    assert (sizes[0], sizes[-1]) == (PROCESSOR.most, 1)
 
 
 def test_the_limit_is_kept_by_smaller_batches():
@@ -55,7 +55,7 @@ def test_the_estimate_covers_what_a_search_really_holds(alternatives, policy):
         evaluator.damages(receiver, cuts, screened=policy.screens)
         evaluator.commit(receiver, [])
     held = sum(tensor.untyped_storage().nbytes() for tensor in tensors_of(evaluator, model))
-    estimate = search_bytes(model, prompts, policy, alternatives) - 2 * WORKSPACE
+    estimate = search_bytes(model, prompts, policy, alternatives) - 2 * PROCESSOR.workspace
     assert 0.2 * estimate < held <= estimate
 
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from pahq.discovery.acdc import Rule, acdc
 from pahq.discovery.events import EdgeTested, FocusChanged
 from pahq.discovery.screen import ScreeningEvaluator
-from pahq.engine import focus, reading
+from pahq.engine import amounts, reading
+from pahq.engine.amounts import GPU, PROCESSOR
 from pahq.engine.fast import FastEvaluator
 from pahq.engine.problem import Problem
 from pahq.engine.propagate import Shortcuts
@@ -69,7 +70,7 @@ rules = st.builds(
 
 @given(
     recipes, st.integers(0, 999), rules, st.sampled_from(sorted(METRICS)),
-    st.sampled_from([1, 20_000, focus.WORKSPACE]),
+    st.sampled_from([1, 20_000, PROCESSOR.workspace, GPU.workspace]),
 )  # fmt: skip
 @settings(max_examples=10, deadline=None)
 def test_fp32_decides_like_full_forwards(recipe, seed, rule, metric, room):
@@ -77,7 +78,7 @@ def test_fp32_decides_like_full_forwards(recipe, seed, rule, metric, room):
     problem, weights = world(recipe, seed, metric=metric)
     slow = search(ReferenceEvaluator(problem, weights), problem, replace(rule, batch_size=1))
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(focus, "WORKSPACE", room)
+        patched.setattr(amounts, "PROCESSOR", replace(PROCESSOR, workspace=room))
         patched.setattr(reading, "AT_HAND", room)
         fast = search(FastEvaluator(problem, weights), problem, rule)
     assert_same(fast, slow, rule, TOLERANCE)

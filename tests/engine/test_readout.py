@@ -29,11 +29,8 @@ def world(metric, seed=0, norm="LN"):
 @settings(max_examples=30, deadline=None)
 def test_kl_by_blocks_equals_kl_of_full_logits(seed, fmt, block):
     found, *given = world(METRICS["kl"], seed)
-    before, readout.BLOCK = readout.BLOCK, block
-    try:
-        blocked = found.values(*given, FORMATS[fmt])
-    finally:
-        readout.BLOCK = before
+    found.block = block
+    blocked = found.values(*given, FORMATS[fmt])
     full = found.values(*given, FORMATS[fmt], stream=False)
     # Both read logits of order 10 in float32, whose resolution is 1e-6.
     assert torch.allclose(blocked, full, atol=5e-6)
@@ -42,10 +39,10 @@ def test_kl_by_blocks_equals_kl_of_full_logits(seed, fmt, block):
 @pytest.mark.parametrize("fmt", [FP32, *(f for f in FORMATS.values() if f is not FP32)],
                          ids=lambda fmt: fmt.name)  # fmt: skip
 @pytest.mark.parametrize("block", [5, 2048])
-def test_a_damage_whose_exponentials_overflow_is_that_of_full_logits(fmt, block, monkeypatch):
+def test_a_damage_whose_exponentials_overflow_is_that_of_full_logits(fmt, block):
     """Some rows lie far above the 69 nats at which the first sum means nothing, some do not."""
-    monkeypatch.setattr(readout, "BLOCK", block)
     found, residuals, items = world(METRICS["kl"], norm=None)
+    found.block = block
     residuals = residuals * torch.logspace(-1, 3, len(residuals))[:, None]
     blocked = found.values(residuals, items, fmt)
     full = found.values(residuals, items, fmt, stream=False)

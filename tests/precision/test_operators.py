@@ -11,7 +11,7 @@ from pahq.precision.formats import FORMATS, FP8_E4M3, FP8_E4M3_UNSCALED, FP8_E5M
 from pahq.precision.matmul import Products
 from pahq.precision.native import is_native, native_product
 from pahq.precision.operators import OPERATORS, Operator, _as_fp8, _as_fp16
-from pahq.precision.quantize import Stored, round_trip, round_trip_weight, store
+from pahq.precision.quantize import Stored, constant, round_trip, round_trip_weight, store
 
 CUDA = sorted(OPERATORS["cuda"])
 FP8 = [FP8_E4M3, FP8_E4M3_UNSCALED, FP8_E5M2]
@@ -53,6 +53,16 @@ def test_gpus_multiply_in_every_format_but_four_bit_integers():
     assert {"fp32", "int4", *CUDA} == set(FORMATS)
 
 
+@pytest.fixture
+def on_no_real_device():
+    """Let torch follow shapes and types alone; what it made is of no use elsewhere."""
+    constant.cache_clear()
+    with FakeTensorMode():
+        yield
+    constant.cache_clear()
+
+
+@pytest.mark.usefixtures("on_no_real_device")
 @pytest.mark.parametrize("name", CUDA)
 @pytest.mark.parametrize(
     "sizes", [(1, 1, 1), (5, 17, 9), (0, 16, 16), (16, 16, 1), (19, 264, 24), (3, 32, 50257)]
@@ -61,11 +71,10 @@ def test_a_gpus_operator_takes_what_it_is_given(name, sizes):
     """torch checks sizes, strides and types of tensors that lie on no real device."""
     rows, fan_in, fan_out = sizes
     fmt = find_format(name)
-    with FakeTensorMode():
-        x, weight = (store(torch.randn(n, fan_in, device="cuda"), fmt) for n in (rows, fan_out))
-        found = native_product(x, weight, fmt, torch.randn(fan_out, device="cuda"))
-        assert (found.shape, found.dtype) == ((rows, fan_out), torch.float32)
-        assert found.device.type == "cuda"
+    x, weight = (store(torch.randn(n, fan_in, device="cuda"), fmt) for n in (rows, fan_out))
+    found = native_product(x, weight, fmt, torch.randn(fan_out, device="cuda"))
+    assert (found.shape, found.dtype) == ((rows, fan_out), torch.float32)
+    assert found.device.type == "cuda"
 
 
 @pytest.mark.parametrize("name", CUDA)

@@ -70,11 +70,23 @@ def test_a_row_of_zeros_stays_zero(fmt):
 @pytest.mark.parametrize("exponent", [-20, 0, 20, 100])
 def test_a_gpu_stores_the_same_bits(fmt, exponent):
     x = gaussian() * 2.0**exponent
+    x[0], x[1] = 0.0, x[1] * 1e-3
     here, there = store(x, fmt), store(x.cuda(), fmt)
     assert torch.equal(here.codes.float(), there.codes.cpu().float())
     assert (here.scale is None) == (there.scale is None)
     if here.scale is not None and there.scale is not None:
         assert torch.equal(here.scale, there.scale.cpu())
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("fmt", [FP8_E4M3, FP8_E5M2, INT8], ids=lambda f: f.name)
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_a_gpu_too_loses_a_row_that_is_not_finite(fmt, value):
+    x = gaussian()
+    x[0, 1] = value
+    back = store(x.cuda(), fmt)
+    assert not back.scale[0].isfinite().any()
+    assert back.scale[1:].isfinite().all()
 
 
 def test_fp32_is_untouched():

@@ -358,6 +358,7 @@ def test_too_little_memory_is_an_error_before_the_search(world, session, engine)
 
 
 def test_a_memory_limit_makes_batches_smaller_and_changes_no_decision(world, session):
+    from pahq.engine.amounts import amounts
     from pahq.engine.budget import search_bytes
 
     free = session.start(settings(world))
@@ -365,6 +366,7 @@ def test_a_memory_limit_makes_batches_smaller_and_changes_no_decision(world, ses
     least = search_bytes(prepared.model.weights, prepared.batches, prepared.policy, 2)
     tight = session.start(settings(world, memory_limit=least / 1e9))
     assert tight.config.batch_size == 2
-    assert free.config.batch_size == 32  # few prompts: many alternatives at once
+    most = amounts(prepared.device).most
+    assert free.config.batch_size == most  # few prompts: many alternatives at once
     circuits = [read_circuit(run.path / "circuit.json") for run in (free, tight)]
     assert circuits[0].kept == circuits[1].kept
