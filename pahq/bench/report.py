@@ -46,7 +46,7 @@ def at_size(found: Record) -> str:
         (
             f"{row['edges_kept']:,} of {row['edges']:,}",
             f"{row['tests']:,}",
-            f"{row['seconds']:,.0f} s",
+            _seconds(row["seconds"]),
             f"{_hours(row['bridge_seconds_per_test'] * row['tests'])}",
             f"**{row['ratio_live_tests']:,.0f}x**",
             f"{row['ratio_every_edge']:,.0f}x",
@@ -184,7 +184,7 @@ def precision_at_size(found: Record) -> str:
     rows = [
         (
             f"`{row['policy']}`",
-            f"{row['seconds']:.0f} s",
+            _seconds(row["seconds"]),
             f"{row['ratio']:.2g}x",
             f"{(row['peak_bytes'] - row['baseline_bytes']) / MEGABYTE:,.0f} MB",
             *libraries(row),
@@ -241,6 +241,10 @@ def _machine(found: Record) -> str:
         f"Measured {found['date']} with `{found['command']}` on {where}, "
         f"torch {about['packages']['torch']}."
     )
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:,.0f} s"
 
 
 def _hours(seconds: float) -> str:

@@ -48,12 +48,25 @@ def searched(evaluator, problem, *, receivers=40):
             break
 
 
+def keep_busy_at_each_focus(evaluator, monkeypatch):
+    """Queue milliseconds of work before each fetch: a small search mostly waits for launches."""
+    load, fetch = torch.randn(4096, 4096, device=GPU), evaluator.prefetch.focus
+
+    def focus(component):
+        for _ in range(4):
+            load @ load
+        fetch(component)
+
+    monkeypatch.setattr(evaluator.prefetch, "focus", focus)
+
+
 @pytest.mark.filterwarnings("ignore")  # of the profiler's own
-def test_the_next_focus_is_copied_while_this_one_is_computed(model, tmp_path):
+def test_the_next_focus_is_copied_while_this_one_is_computed(model, tmp_path, monkeypatch):
     from torch.profiler import ProfilerActivity, profile
 
     searched(*opened(model, "pahq-int8"), receivers=2)  # what is done once is done
     evaluator, problem = opened(model, "pahq-int8")
+    keep_busy_at_each_focus(evaluator, monkeypatch)
     with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as traced:
         searched(evaluator, problem, receivers=6)
         torch.cuda.synchronize()
