@@ -30,15 +30,17 @@ def decisions(folder):
 
 
 def assert_same(here, there):
-    """Require equal decisions of FP32 up to the first that is too near to tell."""
+    """Require equal decisions up to the first that is too near to tell."""
+    floor = max(1e-5, here.summary["noise_floor"], there.summary["noise_floor"])
     for mine, theirs in zip(decisions(here), decisions(there), strict=True):
         assert (mine.edge, mine.skipped) == (theirs.edge, theirs.skipped)
         if mine.kept != theirs.kept:
-            assert abs(mine.effect - THRESHOLD) <= 1e-5  # sums in another order
+            assert abs(mine.effect - THRESHOLD) <= floor
             return  # those behind it rest on it
 
 
-@pytest.mark.parametrize("policy", ["fp32", "exact-int8"])
+# Not rtn-fp8's: what tensor cores tip moves an effect by more than its noise floor (verify, below).
+@pytest.mark.parametrize("policy", ["fp32", "bf16", "pahq-int8", "pahq-fp8", "exact-int8"])
 def test_a_search_finds_the_processors_circuit(session, policy):
     assert_same(*(run(session, device, policy=policy) for device in ("cpu", "cuda")))
 
