@@ -37,8 +37,9 @@ def stop(page):
 
 
 def wait_for_more(page, than: int, more: int = 20):
+    # After Resume the page is drawn anew: for a moment there may be no picture to ask.
     page.wait_for_function(
-        f"() => Number(document.querySelector('.obs').dataset.decided) > {than + more}"
+        f"() => Number(document.querySelector('.obs')?.dataset.decided) > {than + more}"
     )
 
 
