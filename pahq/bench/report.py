@@ -234,9 +234,8 @@ def _on_gpu(found: Record) -> bool:
 
 def _machine(found: Record) -> str:
     about = found["environment"]
-    where = f"{about['threads']} cores of {about['processor']}"
-    if _on_gpu(found):
-        where = f"one {about['device']}"
+    cores = f"{about['threads']} cores of {about['processor']}"
+    where = f"one {about['device']}" if _on_gpu(found) else cores
     return (
         f"Measured {found['date']} with `{found['command']}` on {where}, "
         f"torch {about['packages']['torch']}."
@@ -249,7 +248,7 @@ def _seconds(seconds: float) -> str:
 
 def _hours(seconds: float) -> str:
     if seconds < 120:
-        return f"{seconds:,.0f} s"
+        return _seconds(seconds)
     return f"{seconds / 60:,.0f} min" if seconds < 7200 else f"{seconds / 3600:,.1f} h"
 
 
