@@ -57,7 +57,19 @@ def test_settings_are_found_from_another_working_directory(server):
             assert probe.connect_ex((address, port)) != 0, address
 
 
+@pytest.fixture
+def heard():
+    """Let programs hear Ctrl+C: what a script starts in its background is made deaf to it.
+
+    Streamlit opens its port a moment before it takes care of signals itself.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
+@pytest.mark.usefixtures("heard")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_the_command_ends_with_its_server(tmp_path, number):
     port = free_port()
